@@ -1,0 +1,60 @@
+# What a newcomer needs is `make book` and `make test`. Everything runs in .venv, made on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/installed
+CHAPTERS := $(shell find book template -name '*.ipynb' -not -path '*/.*')
+GROUPS := tensorflow notebooks book test lint build
+
+# TensorFlow's start-up chatter, as far as it can be turned off; Keras on the backend the book is for.
+export TF_CPP_MIN_LOG_LEVEL := 3
+export KERAS_BACKEND := tensorflow
+
+.PHONY: help book test lint check run serve clean lock address
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 10
+
+book: $(READY)  ## render the book from the committed outputs, warnings as errors
+	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+	@echo "Open $(CURDIR)/_build/html/index.html"
+
+test: $(READY)  ## unit tests, and every notebook rerun and compared with its committed outputs
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## style of the package, the tests and the notebooks; spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+check: lint test book  ## all of the above: what .ci/run calls
+
+run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan.ipynb
+	@test -n "$(NB)" || { echo "NB is empty: want a notebook, one of: $(CHAPTERS)"; exit 2; }
+	$(BIN)/python tools/run_notebook.py $(NB)
+
+serve: book  ## the rendered book on http://localhost:8000
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+clean:  ## remove what was built; the environment too
+	rm -rf _build $(VENV) .pytest_cache .ruff_cache
+
+lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate --no-header \
+	  $(if $(UPGRADE),--upgrade) pyproject.toml $(GROUPS:%=--group %) --output-file requirements.txt
+	@sed -i.old '1i\# The environment that builds and checks the book, for CPython >= 3.11. Written by `make lock`.\
+	' requirements.txt && rm requirements.txt.old
+
+address: $(READY)  ## the book has moved: make address URL=https://github.com/account/repository
+	$(BIN)/python tools/set_address.py "$(URL)"
+
+# The stamp is written last, so an interrupted install is begun again.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	  "$(PYTHON) is $$($(PYTHON) --version 2>&1): want Python 3.11 or newer, as in: make PYTHON=python3.11 book"; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

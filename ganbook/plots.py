@@ -1,0 +1,56 @@
+"""One look for the whole book: its colours, tiled images, animations."""
+
+import io
+
+import numpy as np
+
+from ganbook import _checks
+
+# One colour a role in every figure (Okabe and Ito's palette, told apart by colour-blind readers too).
+DATA, SAMPLES, DISCRIMINATOR = "#0072B2", "#D55E00", "#009E73"
+
+
+def tile(images, columns, gap=2):
+    """Images side by side, row by row, as one picture.
+
+    Args:
+        images: (n, height, width, 1 or 3), floats in [-1, 1].
+        columns: images a row. n is a multiple of it.
+        gap: pixels between images, white.
+
+    Returns:
+        (rows * (height + gap) - gap, ..., 1 or 3) uint8
+    """
+    images = _checks.floats("images", images, shape=(None, None, None))
+    columns = _checks.positive_int("columns", columns)
+    n, height, width, channels = images.shape
+    if n % columns:
+        raise ValueError(f"columns={columns}: want a divisor of the {n} images")
+    if np.abs(images).max() > 1.0:
+        raise ValueError(f"images has values up to {np.abs(images).max():.6g}: want floats in [-1, 1]")
+    pixels = np.round((images + 1.0) * 127.5).astype("uint8")
+    pixels = np.pad(pixels, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255)
+    rows = pixels.reshape(n // columns, columns, height + gap, width + gap, channels).swapaxes(1, 2)
+    picture = rows.reshape(n // columns * (height + gap), columns * (width + gap), channels)
+    return picture[: picture.shape[0] - gap, : picture.shape[1] - gap]
+
+
+def gif(frames, ms=100, hold_ms=2000, scale=2):
+    """An animation as the bytes of a GIF that loops, 16 greys or colours.
+
+    Args:
+        frames: pictures (height, width, 1 or 3) uint8, all of one shape, as `tile` makes them.
+        ms: how long a frame stays; hold_ms: how long the last one does.
+        scale: enlargement, a whole number.
+    """
+    from PIL import Image
+
+    if len({np.shape(frame) for frame in frames}) != 1:
+        raise ValueError(f"frames has {len(frames)} pictures: want at least one, all of one shape")
+    pictures = [Image.fromarray(np.squeeze(np.kron(f, np.ones((scale, scale, 1), "uint8")))) for f in frames]
+    # Sixteen levels look the same at this size and take half the space.
+    pictures = [p.quantize(16, dither=Image.Dither.NONE) for p in pictures]
+    buffer = io.BytesIO()
+    durations = [ms] * (len(frames) - 1) + [hold_ms]
+    pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    return buffer.getvalue()

@@ -1,0 +1,145 @@
+"""The project's own files: one address, a light import, an installable package, the tools."""
+
+import ast
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def python(code, **env):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | env, cwd=ROOT, check=False
+    )
+
+
+def test_the_address_has_one_home_and_no_stale_copy():
+    tool = load_tool("set_address")
+    url = tool.address()
+    copies = {}
+    for path, text in tool.texts():
+        for account in re.findall(r"github\.com/([\w-]+)/ganbook|github/([\w-]+)/ganbook", text):
+            copies.setdefault("".join(account), []).append(path.name)
+    assert set(copies) == {tool.slug(url).split("/")[0]}
+    assert {"_config.yml", "pyproject.toml", "first-gan.ipynb", "README.md"} <= set(*copies.values())
+
+
+def test_setting_the_address_changes_every_copy(tmp_path, monkeypatch):
+    tool = load_tool("set_address")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/your_account/ganbook\n")
+    (tmp_path / "a.md").write_text("git+https://github.com/your_account/ganbook and github/your_account/ganbook/blob")
+    (tmp_path / "b.md").write_text("no address")
+    subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr(tool.address, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(tool.texts, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(sys, "argv", ["set_address", "https://github.com/someone/book.git"])
+    tool.main()
+    assert tool.address() == "https://github.com/someone/book"
+    assert (tmp_path / "a.md").read_text() == "git+https://github.com/someone/book and github/someone/book/blob"
+    monkeypatch.setattr(sys, "argv", ["set_address", "example.org"])
+    with pytest.raises(SystemExit, match="URL='example.org'"):
+        tool.main()
+
+
+def test_import_needs_tensorflow_and_says_so():
+    hidden = "import importlib.util as u; u.find_spec = lambda name: None; import ganbook"
+    result = python(hidden)
+    assert result.returncode != 0
+    assert "ImportError: ganbook trains with Keras on TensorFlow" in result.stderr
+    assert "pip install tensorflow" in result.stderr
+
+
+def test_another_backend_is_refused():
+    fake = (
+        "import sys, types\n"
+        "keras = types.ModuleType('keras')\n"
+        "keras.backend = types.SimpleNamespace(backend=lambda: 'jax')\n"
+        "sys.modules['keras'] = keras\n"
+        "import ganbook\n"
+    )
+    result = python(fake)
+    assert "ImportError: ganbook needs the TensorFlow backend" in result.stderr
+    assert "'jax'" in result.stderr
+
+
+def test_import_loads_nothing_heavy_beside_keras():
+    code = "import keras, sys; before = set(sys.modules); import ganbook; print(*(set(sys.modules) - before))"
+    loaded = {name.split(".")[0] for name in python(code).stdout.split()}
+    assert "ganbook" in loaded
+    assert not loaded & {"matplotlib", "sklearn", "mlxtend", "pandas", "IPython", "PIL"}
+
+
+def test_dependencies_are_loose_and_leave_tensorflow_to_the_reader():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11"
+    for requirement in project["dependencies"]:
+        assert re.fullmatch(r"[a-z-]+>=[\d.]+", requirement), requirement
+        assert "tensorflow" not in requirement
+
+
+def test_the_package_imports_only_what_it_declares():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    distribution = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    declared = {re.split("[>=]", r)[0] for r in project["dependencies"]} | {"ganbook", "tensorflow"}
+    for path in (ROOT / "ganbook").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in (n.split(".")[0] for n in names):
+                known = name in sys.stdlib_module_names or distribution.get(name, name) in declared
+                assert known, f"{path.name} imports {name}"
+
+
+def test_every_public_name_is_documented():
+    import ganbook
+
+    for name in ganbook.__all__:
+        assert (getattr(ganbook, name).__doc__ or "").strip(), name
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    def write(*sources):
+        cells = [nbformat.v4.new_code_cell(s) for s in sources]
+        cells[0].metadata["tags"] = ["setup"]
+        path = tmp_path / "a.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        return path
+
+    return write
+
+
+def test_running_a_notebook_writes_tidy_outputs(notebook):
+    path = notebook("import sys; print('noise', file=sys.stderr)", "print(1)\nprint(2)", "import os; os.getcwd()")
+    load_tool("run_notebook").run(path)
+    setup, printed, folder = nbformat.read(path, as_version=4).cells
+    assert setup.outputs == []
+    assert [o.text for o in printed.outputs] == ["1\n2\n"]
+    assert folder.outputs[0].data["text/plain"] == repr(str(path.parent))
+    assert [c.execution_count for c in (setup, printed, folder)] == [1, 2, 3]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_notebook_that_fails_is_left_as_it_was(notebook):
+    path = notebook("1", "1 / 0")
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        load_tool("run_notebook").run(path)
+    assert path.read_bytes() == before
