@@ -47,8 +47,7 @@ def fit_arguments(gan, x, c, batch_size, others):
     if isinstance(x, tf.data.Dataset):
         if c is not None:
             raise ValueError("y was given beside a dataset: want the conditions in it, as pairs (x, c)")
-        x, c = _first_batch(x)
-        smallest = len(x)
+        (x, c), smallest = _examples(x)
     elif x is None or hasattr(x, "__next__") or isinstance(x, keras.utils.PyDataset):
         raise ValueError(f"x={x!r}: want an array or a tf.data.Dataset, such as ganbook.batches(...)")
     else:
@@ -75,12 +74,15 @@ def enough_for_d_steps(x, d_steps):
         raise ValueError(f"a batch has {x.shape[0]} examples: want at least d_steps={d_steps}")
 
 
-def _first_batch(dataset):
+def _examples(dataset):
+    """x and c to check, and the size of a batch: all the data of `batches`, else the first batch."""
+    if hasattr(dataset, "ganbook_arrays"):
+        return dataset.ganbook_arrays, tf.nest.flatten(dataset.element_spec)[0].shape[0]
     for data in dataset.take(1):
         x, c, weight = keras.utils.unpack_x_y_sample_weight(data)
         if weight is not None:
             raise ValueError("the dataset yields (x, c, weight): want x or (x, c)")
-        return x.numpy(), c
+        return (x.numpy(), c), len(x)
     raise ValueError("x is an empty dataset: want at least one batch")
 
 

@@ -58,7 +58,7 @@ class Mixture:
 
 
 def ring(n_modes=8, radius=2.0, std=0.02):
-    """Gaussians on a circle. Metz et al. 2017 (arXiv:1611.02163, appendix) use 8, radius 2, std 0.02."""
+    """Gaussians on a circle, by default the ring of Metz et al. 2017 (arXiv:1611.02163)."""
     n_modes = _checks.positive_int("n_modes", n_modes)
     radius = _checks.positive_float("radius", radius)
     # endpoint=False: with the end included, 0 and 2 pi would be one mode.
@@ -67,7 +67,7 @@ def ring(n_modes=8, radius=2.0, std=0.02):
 
 
 def grid(side=5, spacing=2.0, std=0.05):
-    """side x side Gaussians on a square grid about the origin (25 of them: arXiv:1705.07761, section 4.1)."""
+    """side x side Gaussians on a square grid about the origin (25: Srivastava et al. 2017, arXiv:1705.07761)."""
     side = _checks.positive_int("side", side)
     spacing = _checks.positive_float("spacing", spacing)
     ticks = spacing * (np.arange(side) - (side - 1) / 2)
@@ -156,4 +156,7 @@ def batches(x, c=None, batch_size=64, seed=None):
     options = tf.data.Options()
     # With autotune on, `fit` returns only at the next power of two times 10 ms.
     options.autotune.enabled = False
-    return dataset.batch(batch_size, drop_remainder=True).with_options(options)
+    dataset = dataset.batch(batch_size, drop_remainder=True).with_options(options)
+    # So that `GAN.fit` can check all of it. A look at the first batch would reshuffle the ones that follow.
+    dataset.ganbook_arrays = (x, c)
+    return dataset

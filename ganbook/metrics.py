@@ -19,8 +19,8 @@ def _nearest_mode(samples, mixture, radius):
 def high_quality_share(samples, mixture, radius=3.0):
     """The share of samples within `radius` standard deviations of a mode, in [0, 1].
 
-    With radius 3 this is "high quality samples" of Srivastava et al. 2017 (arXiv:1705.07761, section
-    4.1). It is not 1 for p_data itself: in two dimensions 1 - exp(-9/2) = 0.989.
+    With radius 3 these are the "high quality samples" of Srivastava et al. 2017 (arXiv:1705.07761). The
+    share is not 1 for p_data itself: in two dimensions it is 1 - exp(-9/2) = 0.989.
 
     Args:
         samples: (n, d) finite floats.

@@ -35,21 +35,20 @@ def tile(images, columns, gap=2):
     return picture[: picture.shape[0] - gap, : picture.shape[1] - gap]
 
 
-def gif(frames, ms=100, hold_ms=2000, scale=2):
-    """An animation as the bytes of a GIF that loops, 16 greys or colours.
+def gif(frames, ms=100, hold_ms=2000, levels=8):
+    """An animation as the bytes of a GIF that loops.
 
     Args:
         frames: pictures (height, width, 1 or 3) uint8, all of one shape, as `tile` makes them.
         ms: how long a frame stays; hold_ms: how long the last one does.
-        scale: enlargement, a whole number.
+        levels: greys or colours a frame. Few, since noise compresses badly; pages enlarge the picture.
     """
     from PIL import Image
 
     if len({np.shape(frame) for frame in frames}) != 1:
         raise ValueError(f"frames has {len(frames)} pictures: want at least one, all of one shape")
-    pictures = [Image.fromarray(np.squeeze(np.kron(f, np.ones((scale, scale, 1), "uint8")))) for f in frames]
-    # Sixteen levels look the same at this size and take half the space.
-    pictures = [p.quantize(16, dither=Image.Dither.NONE) for p in pictures]
+    frames = [frame[..., 0] if frame.shape[-1] == 1 else frame for frame in frames]
+    pictures = [Image.fromarray(f).quantize(levels, dither=Image.Dither.NONE) for f in frames]
     buffer = io.BytesIO()
     durations = [ms] * (len(frames) - 1) + [hold_ms]
     pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)

@@ -219,6 +219,13 @@ class TestAsKerasModel:
             assert not same(before, pairs[-1])
         assert same(*pairs)
 
+    def test_fit_sees_the_batches_in_their_order(self):
+        """The checks before training must not use up an epoch's order."""
+        gan = make(kind=Watched, run_eagerly=True)
+        gan.fit(batches(X, batch_size=256, seed=5), verbose=0)
+        expected = [b.numpy() for b in batches(X, batch_size=256, seed=5)]
+        np.testing.assert_array_equal([x for x, _ in gan.seen_d], expected)
+
     def test_the_condition_reaches_both_players(self):
         gan = make(nets=conditional_players)
         z = gan.sample_z(8)
@@ -422,6 +429,9 @@ class TestBadInput:
         pairs = tf.data.Dataset.from_tensor_slices((X, labels + 1)).batch(64)
         with pytest.raises(ValueError, match="c holds the label 4"):
             gan.fit(pairs, verbose=0)
+        labels[-1] = 7  # in a last batch that is dropped, even
+        with pytest.raises(ValueError, match="c holds the label 7"):
+            gan.fit(batches(X, labels, batch_size=1000), verbose=0)
 
     def test_fit_arguments(self):
         gan = make()
@@ -432,6 +442,8 @@ class TestBadInput:
             gan.fit(X, batch_size=-1)
         with pytest.raises(ValueError, match="y was given beside a dataset"):
             gan.fit(batches(X), X)
+        with pytest.raises(ValueError, match=r"a batch has 2 examples: .* d_steps=3"):
+            make(d_steps=3).fit(batches(X, batch_size=2))
         weighted = tf.data.Dataset.from_tensor_slices((X, X, X[:, 0])).batch(8)
         with pytest.raises(ValueError, match=r"yields \(x, c, weight\)"):
             gan.fit(weighted)

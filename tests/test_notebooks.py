@@ -125,6 +125,13 @@ def test_every_figure_has_a_caption_and_alt_text(chapter):
         assert len(shown.get("image", {}).get("alt", "")) > 20, cell.source
 
 
+def test_saved_animations_are_those_of_the_cells(chapter):
+    from test_project import load_tool
+
+    for target, picture in load_tool("run_notebook").animations(chapter):
+        assert (chapter.path.parent / target).read_bytes() == picture
+
+
 def test_claims_print_no_measured_value(chapter):
     """The committed line is the sentence and its bound, both of which stand in the source."""
     for cell in chapter.code:

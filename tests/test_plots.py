@@ -25,8 +25,8 @@ def test_tile_puts_every_image_in_its_place(channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gif_plays_all_frames_for_ever(channels):
     frames = [np.full((6, 8, channels), level, "uint8") for level in (0, 128, 255)]
-    animation = Image.open(io.BytesIO(plots.gif(frames, ms=100, hold_ms=500, scale=2)))
-    assert (animation.n_frames, animation.size, animation.info["loop"]) == (3, (16, 12), 0)
+    animation = Image.open(io.BytesIO(plots.gif(frames, ms=100, hold_ms=500)))
+    assert (animation.n_frames, animation.size, animation.info["loop"]) == (3, (8, 6), 0)
     for i, level in enumerate((0, 128, 255)):
         animation.seek(i)
         assert abs(np.asarray(animation.convert("L")).astype(int) - level).max() <= 2

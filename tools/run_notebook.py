@@ -2,10 +2,13 @@
 
 A notebook is written only after its last cell has run. Cells are numbered anew, timings and TensorFlow's
 chatter at import (the stderr of the cell tagged "setup") are left out, so that a rerun is a small diff.
+An animation is also written to the file that its cell's metadata names as "save", for pages that show it.
 """
 
 import argparse
+import base64
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -20,7 +23,7 @@ def run(path):
         notebook, timeout=600, record_timing=False, resources={"metadata": {"path": path.parent}}
     )
     client.on_cell_executed = lambda cell, cell_index, **_: print(".", end="", flush=True)
-    client.execute()
+    client.execute(stderr=subprocess.DEVNULL)  # TensorFlow's chatter, past the notebook
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = tidy(cell)
@@ -31,6 +34,16 @@ def run(path):
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
     temporary.replace(path)
+    for target, picture in animations(notebook):
+        (path.parent / target).write_bytes(picture)
+
+
+def animations(notebook):
+    """(path relative to the notebook, bytes) of every animation to be saved."""
+    for cell in notebook.cells:
+        if "save" in cell.metadata:
+            (encoded,) = (o.data["image/gif"] for o in cell.outputs if "image/gif" in o.get("data", {}))
+            yield cell.metadata["save"], base64.b64decode(encoded)
 
 
 def tidy(cell):
