@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/installed
-CHAPTERS := $(shell find book template -name '*.ipynb' -not -path '*/.*')
+CHAPTERS := $(shell find book -name '*.ipynb' -not -path '*/.*')
 GROUPS := tensorflow notebooks book test lint build
 
 # TensorFlow's start-up chatter, as far as it can be turned off; Keras on the backend the book is for.
@@ -17,7 +17,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 10
 
 book: $(READY)  ## render the book from the committed outputs, warnings as errors
-	$(BIN)/jupyter-book build . --warningiserror --nitpick --keep-going
+	$(BIN)/jupyter-book build . --quiet --warningiserror --nitpick --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
 test: $(READY)  ## unit tests, and every notebook rerun and compared with its committed outputs

@@ -1,7 +1,13 @@
 """Helpers of *ganbook*, the book on generative adversarial networks that runs."""
 
-from ganbook import _backend  # noqa: F401  (first: a clear error where TensorFlow is missing)
-from ganbook import data, losses, metrics, networks, plots
+from ganbook import (
+    _backend,  # noqa: F401  (first: a clear error where TensorFlow is missing)
+    data,
+    losses,
+    metrics,
+    networks,
+    plots,
+)
 from ganbook.claims import ClaimError, claim, seed
 from ganbook.data import Mixture, batches, digits, grid, mixture_1d, ring
 from ganbook.gan import GAN

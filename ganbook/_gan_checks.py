@@ -21,7 +21,9 @@ def networks(generator, discriminator, latent_dim):
     if sample is not None and x is not None:
         _checks.fits("the generator's output", sample[1:], x[1:])
     if _last_activation(discriminator) is keras.activations.sigmoid:
-        raise ValueError("the discriminator ends in a sigmoid: want logits, the last layer without activation")
+        raise ValueError(
+            "the discriminator ends in a sigmoid: want logits, the last layer without activation"
+        )
 
 
 def compile_arguments(d_optimizer, g_optimizer, loss):
@@ -43,7 +45,9 @@ def fit_arguments(gan, x, c, batch_size, others):
         raise ValueError("compile was not called: call gan.compile(d_optimizer, g_optimizer) before fit")
     for name in ("validation_data", "validation_split", "sample_weight", "class_weight"):
         if name in others:
-            raise ValueError(f"{name} was given: a GAN has no use for it; measure samples with ganbook.metrics")
+            raise ValueError(
+                f"{name} was given: a GAN has no use for it; measure samples with ganbook.metrics"
+            )
     if isinstance(x, tf.data.Dataset):
         if c is not None:
             raise ValueError("y was given beside a dataset: want the conditions in it, as pairs (x, c)")

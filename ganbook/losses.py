@@ -10,8 +10,8 @@ discriminator that answers 1/2 everywhere pays log 2.
 import keras
 from keras import ops
 
-# sigmoid(a) rounds to exactly 1 in float32 from here on, so no larger logit means anything more.
-_SATURATED = 16.0
+# In float32 1 / (1 + exp(-17)) is exactly 1: a larger logit says nothing more about D.
+_SATURATED = 17.0
 
 
 def _mean_softplus(a):
@@ -73,7 +73,7 @@ class MaximumLikelihood(Minimax):
     def g_loss(self, fake):
         """J_G = -1/2 E exp(a): -1/2 at chance.
 
-        Beyond a = 16, where D is 1 to float32, exp goes on as its tangent, so that it stays finite.
+        Beyond a = 17, where D is 1 in float32, exp goes on as its tangent, so that it stays finite.
         """
         a = ops.cast(fake, "float32")
         below = ops.minimum(a, _SATURATED)

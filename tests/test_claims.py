@@ -51,7 +51,7 @@ def test_a_false_claim_raises_with_its_value(capsys, value, bound):
     ],
 )
 def test_a_claim_that_asks_nothing_or_cannot_hold_is_refused(value, bound):
-    with pytest.raises(ValueError, match="it is so.*want"):
+    with pytest.raises(ValueError, match=r"it is so.*want"):
         claim("it is so", value, **bound)
 
 

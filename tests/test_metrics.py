@@ -16,7 +16,7 @@ def brute_force(samples, mixture, radius, min_samples):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("mixture", [ring(std=0.1), grid(), Mixture([[0, 0], [1, 0], [0, 2]], [0.1, 0.5, 0.2])])
+@pytest.mark.parametrize("mixture", [ring(std=0.1), grid(), Mixture([[0, 0], [1, 0]], [0.1, 0.5])])
 def test_against_brute_force(mixture, seed):
     rng = np.random.default_rng(seed)
     stray = rng.uniform(-3, 3, (200, 2)).astype("float32")

@@ -1,6 +1,6 @@
 """Set the address of the book's repository in _config.yml and in every file that repeats it.
 
-    python tools/set_address.py https://github.com/account/repository
+python tools/set_address.py https://github.com/account/repository
 """
 
 import pathlib
