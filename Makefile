@@ -12,6 +12,7 @@ export KERAS_BACKEND := tensorflow
 
 .PHONY: help book test lint check run serve clean lock address
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 10
@@ -42,16 +43,15 @@ clean:  ## remove what was built; the environment too
 
 lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate --no-header \
-	  $(if $(UPGRADE),--upgrade) pyproject.toml $(GROUPS:%=--group %) --output-file requirements.txt
-	@sed -i.old '1i\# The environment that builds and checks the book, for CPython >= 3.11. Written by `make lock`.\
-	' requirements.txt && rm requirements.txt.old
+	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate \
+	  --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
+	  pyproject.toml $(GROUPS:%=--group %) --output-file requirements.txt
 
 address: $(READY)  ## the book has moved: make address URL=https://github.com/account/repository
 	$(BIN)/python tools/set_address.py "$(URL)"
 
 # The stamp is written last, so an interrupted install is begun again.
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	  "$(PYTHON) is $$($(PYTHON) --version 2>&1): want Python 3.11 or newer, as in: make PYTHON=python3.11 book"; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)

@@ -45,13 +45,11 @@ def fits(name, shape, wanted):
         raise ValueError(f"{name} has examples of shape {shape}: want {wanted}")
 
 
-def labels(name, y, n_classes=None, n=None):
-    """y as an array of integer labels in [0, n_classes), as many as n where given."""
+def labels(name, y, n_classes=None):
+    """y as an array of integer labels in [0, n_classes)."""
     y = np.asarray(y)
     if y.dtype.kind not in "iu" or y.ndim != 1:
         raise ValueError(f"{name} has dtype {y.dtype}, shape {y.shape}: want integer labels of shape (n,)")
-    if n is not None and len(y) != n:
-        raise ValueError(f"{name} has {len(y)} labels: want {n}, one an example")
     if len(y) and (y.min() < 0 or (n_classes is not None and y.max() >= n_classes)):
         top = "" if n_classes is None else f" and below {n_classes}"
         bad = y.min() if y.min() < 0 else y.max()

@@ -23,7 +23,7 @@ class GAN(keras.Model):
             on each of them, then one step of G.
         seed: an int, of the noise. Default: drawn from Keras' global seed.
 
-    Example:
+    Example::
 
         gan = GAN(mlp(2, [128, 128], 2), mlp(2, [128, 128], 1), latent_dim=2)
         gan.compile(keras.optimizers.Adam(1e-3, beta_1=0.5), keras.optimizers.Adam(1e-3, beta_1=0.5))
@@ -95,7 +95,7 @@ class GAN(keras.Model):
             self.d_tracker.update_state(d_loss)
         g_loss = self._step(self.g_loss, self.generator, self.g_optimizer, x_i, c_i)
         self.g_tracker.update_state(g_loss)
-        return {"d_loss": self.d_tracker.result(), "g_loss": self.g_tracker.result()}
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def _step(self, cost, player, optimizer, x, c):
         """One step of one player; the other's weights stay as they are."""
@@ -128,7 +128,8 @@ class GAN(keras.Model):
 
     @property
     def metrics(self):
-        return [self.d_tracker, self.g_tracker]
+        """The trackers of the two losses, and any that a subclass adds."""
+        return [m for m in super().metrics if m.name != "loss"]  # Keras' own, which neither player has
 
     def get_config(self):
         return super().get_config() | {

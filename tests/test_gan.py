@@ -245,6 +245,19 @@ class TestAsKerasModel:
         np.testing.assert_allclose(history["g_loss"], np.log(2) / 2, rtol=1e-6)
         assert set(history) == {"d_loss", "g_loss"}
 
+    def test_a_tracker_of_a_subclass_is_reported_and_reset(self):
+        class Counting(GAN):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.seen = keras.metrics.Sum(name="seen")
+
+            def d_loss(self, x, z, c=None):
+                self.seen.update_state(tf.ones_like(x[:, 0]))
+                return super().d_loss(x, z, c)
+
+        history = make(kind=Counting).fit(X, batch_size=64, epochs=2, verbose=0).history
+        assert history["seen"] == [len(X), len(X)]
+
     def test_predict_is_inference(self):
         gan = make()
         z = np.asarray(gan.sample_z(50))

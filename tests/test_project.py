@@ -114,6 +114,16 @@ def test_every_public_name_is_documented():
         assert (getattr(ganbook, name).__doc__ or "").strip(), name
 
 
+def test_the_api_page_has_the_signature_that_keras_hides():
+    import inspect
+
+    from ganbook import GAN
+
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    signature = str(inspect.signature(GAN.__init__)).replace("self, ", "").replace(", **kwargs", "")
+    assert f"autoclass:: ganbook.GAN{signature}\n" in page
+
+
 @pytest.fixture
 def notebook(tmp_path):
     def write(*sources):
