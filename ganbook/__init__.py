@@ -28,6 +28,7 @@ __all__ = [
     "claim",
     "data",
     "digits",
+    "divergences",
     "grid",
     "high_quality_share",
     "losses",

@@ -1,0 +1,60 @@
+"""Divergences between densities that are known on a grid, in nats, and the optimal discriminator.
+
+Densities are arrays of one shape, their values at the centres of equal cells; `cell` is the length, area or
+volume of one. Sums over cells are exact enough where the grid is fine and reaches far into the tails.
+"""
+
+import numpy as np
+
+from ganbook import _checks
+
+
+def kl(p, q, cell):
+    """KL(p || q), the integral of p log(p / q). Infinite where p has mass and q is 0.
+
+    Raises:
+        ValueError: a density is negative, not finite, or does not integrate to 1 within 0.01.
+    """
+    from scipy.special import rel_entr
+
+    p, q = _densities(p, q, cell)
+    return float(rel_entr(p, q).sum() * cell)
+
+
+def js(p, q, cell, pi=0.5):
+    """The Jensen-Shannon divergence pi KL(p || m) + (1 - pi) KL(q || m), with m = pi p + (1 - pi) q.
+
+    With pi = 1/2 it is that of Goodfellow et al. 2014 (arXiv:1406.2661), Theorem 1: between 0 and log 2.
+    Divided by pi it tends to KL(p || q) for pi -> 0, and divided by 1 - pi to KL(q || p) for pi -> 1
+    (Huszar 2015, arXiv:1511.05101).
+
+    Args:
+        pi: the weight of p, in (0, 1).
+    """
+    if not 0.0 < pi < 1.0:
+        raise ValueError(f"pi={pi!r}: want a number in (0, 1)")
+    p, q = _densities(p, q, cell)
+    m = pi * p + (1.0 - pi) * q
+    return pi * kl(p, m, cell) + (1.0 - pi) * kl(q, m, cell)
+
+
+def optimal_discriminator(p_data, p_g):
+    """D* = p_data / (p_data + p_g), in [0, 1], NaN where both are 0 (2014 paper, Proposition 1)."""
+    p_data, p_g = np.asarray(p_data, "float64"), np.asarray(p_g, "float64")
+    with np.errstate(invalid="ignore"):
+        return p_data / (p_data + p_g)
+
+
+def _densities(p, q, cell):
+    cell = _checks.positive_float("cell", cell)
+    p, q = np.asarray(p, "float64"), np.asarray(q, "float64")
+    if p.shape != q.shape:
+        raise ValueError(f"p has shape {p.shape}, q has shape {q.shape}: want one grid for both")
+    for name, density in (("p", p), ("q", q)):
+        if not np.isfinite(density).all() or (density < 0).any():
+            low, high = density.min(), density.max()
+            raise ValueError(f"{name} has values from {low} to {high}: want finite, none below 0")
+        mass = density.sum() * cell
+        if abs(mass - 1.0) > 0.01:
+            raise ValueError(f"{name} integrates to {mass:.4g} with cell={cell:.4g}: want 1 within 0.01")
+    return p, q
