@@ -3,6 +3,7 @@
 from ganbook import (
     _backend,  # noqa: F401  (first: a clear error where TensorFlow is missing)
     data,
+    divergences,
     losses,
     metrics,
     networks,

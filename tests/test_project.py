@@ -154,3 +154,10 @@ def test_a_notebook_that_fails_is_left_as_it_was(notebook):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         load_tool("run_notebook").run(path)
     assert path.read_bytes() == before
+
+
+def test_the_snippet_of_the_readme_runs_as_it_stands(capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(snippet, {})
+    assert int(re.search(r"(\d) of 8 modes", capsys.readouterr().out).group(1)) >= 5
