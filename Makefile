@@ -39,7 +39,7 @@ serve: book  ## the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 clean:  ## remove what was built; the environment too
-	rm -rf _build $(VENV) .pytest_cache .ruff_cache
+	rm -rf _build $(VENV) .pytest_cache .ruff_cache book/.ruff_cache
 
 lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
 	$(BIN)/pip install -q uv
