@@ -113,11 +113,10 @@ def _condition(gan, c, n):
 
 def _vocabularies(layer):
     """How many labels each Embedding or CategoryEncoding below a layer knows."""
-    for attribute in ("input_dim", "num_tokens"):
-        if isinstance(layer, (keras.layers.Embedding, keras.layers.CategoryEncoding)):
-            size = getattr(layer, attribute, None)
-            if size is not None:
-                yield size
+    if isinstance(layer, keras.layers.Embedding):
+        yield layer.input_dim
+    elif isinstance(layer, keras.layers.CategoryEncoding):
+        yield layer.num_tokens
     for below in getattr(layer, "layers", []):
         yield from _vocabularies(below)
 
