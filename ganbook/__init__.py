@@ -2,6 +2,7 @@
 
 from ganbook import (
     _backend,  # noqa: F401  (first: a clear error where TensorFlow is missing)
+    cartoons,
     data,
     divergences,
     losses,
@@ -9,12 +10,21 @@ from ganbook import (
     networks,
     plots,
 )
+from ganbook.cartoons import faces
 from ganbook.claims import ClaimError, claim, seed
-from ganbook.data import Mixture, batches, digits, grid, mixture_1d, ring
+from ganbook.classifiers import digit_features, digit_labels, face_factors, face_features
+from ganbook.data import Mixture, batches, cifar10, digits, grid, mixture_1d, ring
 from ganbook.gan import GAN
 from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating
-from ganbook.metrics import high_quality_share, modes_covered
-from ganbook.networks import mlp
+from ganbook.metrics import (
+    frechet_distance,
+    high_quality_share,
+    kernel_distance,
+    modes_covered,
+    nearest_neighbour_accuracy,
+    precision_recall,
+)
+from ganbook.networks import dcgan_discriminator, dcgan_generator, mlp
 
 __version__ = "0.1.0"
 
@@ -26,19 +36,32 @@ __all__ = [
     "Mixture",
     "NonSaturating",
     "batches",
+    "cartoons",
+    "cifar10",
     "claim",
     "data",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "digit_features",
+    "digit_labels",
     "digits",
     "divergences",
+    "face_factors",
+    "face_features",
+    "faces",
+    "frechet_distance",
     "grid",
     "high_quality_share",
+    "kernel_distance",
     "losses",
     "metrics",
     "mixture_1d",
     "mlp",
     "modes_covered",
+    "nearest_neighbour_accuracy",
     "networks",
     "plots",
+    "precision_recall",
     "ring",
     "seed",
 ]

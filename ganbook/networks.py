@@ -23,3 +23,61 @@ def mlp(n_in, hidden, n_out, activation="relu", out_activation=None, initializer
     hidden_layers = [layers.Dense(w, activation, kernel_initializer=initializer) for w in widths]
     last = layers.Dense(n_out, out_activation, kernel_initializer=initializer)
     return keras.Sequential([keras.Input((n_in,)), *hidden_layers, last])
+
+
+def dcgan_generator(latent_dim, shape, width=24):
+    """A small DCGAN generator, built: (batch, latent_dim) -> (batch, *shape) in [-1, 1].
+
+    As Radford et al. 2015 (arXiv:1511.06434) advise: transposed convolutions with stride 2, batch
+    normalisation and ReLU after each, but for the last, which ends in tanh. Kernels are 4 wide, a multiple
+    of the stride, so that all pixels get equally many taps.
+
+    Args:
+        shape: (height, width, channels) of a picture; height and width are multiples of 4.
+        width: channels before the last layer. The paper has 128 there for pictures of 64 x 64.
+
+    Returns:
+        keras.Sequential
+    """
+    latent_dim, width = _checks.positive_int("latent_dim", latent_dim), _checks.positive_int("width", width)
+    rows, columns, channels = _picture(shape)
+    net = keras.Sequential([keras.Input((latent_dim,))])
+    net.add(layers.Dense((rows // 4) * (columns // 4) * 2 * width, use_bias=False))
+    net.add(layers.Reshape((rows // 4, columns // 4, 2 * width)))
+    net.add(layers.BatchNormalization())
+    net.add(layers.ReLU())
+    net.add(layers.Conv2DTranspose(width, 4, 2, "same", use_bias=False))
+    net.add(layers.BatchNormalization())
+    net.add(layers.ReLU())
+    net.add(layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh"))
+    return net
+
+
+def dcgan_discriminator(shape, width=24):
+    """A small DCGAN discriminator, built: (batch, *shape) -> logits (batch, 1).
+
+    Three convolutions with stride 2 and leaky ReLU, with batch normalisation after all but the first, on
+    which the paper advises against it (arXiv:1511.06434, section 3). The last convolution has 4 width
+    channels. Arguments as for `dcgan_generator`.
+    """
+    width = _checks.positive_int("width", width)
+    net = keras.Sequential([keras.Input(_picture(shape))])
+    for i in range(3):
+        net.add(layers.Conv2D(width * 2**i, 4, 2, "same", use_bias=i == 0))
+        if i > 0:
+            net.add(layers.BatchNormalization())
+        net.add(layers.LeakyReLU(0.2))
+    net.add(layers.Flatten())
+    net.add(layers.Dense(1))
+    return net
+
+
+def _picture(shape):
+    shape = tuple(shape)
+    if len(shape) != 3:
+        raise ValueError(f"shape={shape}: want (height, width, channels)")
+    for name, size in zip(("height", "width", "channels"), shape, strict=True):
+        _checks.positive_int(f"{name} in shape", size)
+    if shape[0] % 4 or shape[1] % 4:
+        raise ValueError(f"shape={shape}: want height and width that are multiples of 4")
+    return shape

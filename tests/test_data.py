@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from ganbook import Mixture, batches, digits, grid, mixture_1d, ring
+from ganbook import Mixture, batches, cifar10, digits, grid, mixture_1d, ring
 
 SKEWED = Mixture([[0, 0], [1, 2], [-1, 0.5]], [0.3, 0.1, 0.5], [1, 2, 5])
 
@@ -144,8 +144,33 @@ class TestDigits:
             raise Exception("URL fetch failure: unreachable")
 
         monkeypatch.setattr(keras.datasets.mnist, "load_data", no_network)
-        with pytest.raises(ConnectionError, match=r"network.*digits\(\).*5,000 digits"):
+        with pytest.raises(ConnectionError, match=r"^digits\(full=True\).*network.*digits\(\) and faces\(\)"):
             digits(full=True)
+
+
+class TestCifar10:
+    def test_scaled(self, monkeypatch):
+        images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype="uint8")
+        splits = (images, np.arange(6, dtype="uint8")[:, None]), (images[:2], np.array([[9], [8]], "uint8"))
+        monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: splits)
+        (x, y), (_, y_test) = cifar10()
+        assert (x.shape, x.dtype, y.dtype) == ((6, 32, 32, 3), np.float32, np.int64)
+        np.testing.assert_allclose(x, images / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(y, np.arange(6))
+        np.testing.assert_array_equal(y_test, [9, 8])
+        np.testing.assert_allclose(cifar10(low=0.0)[1][0], images[:2] / 255, atol=1e-6)
+
+    def test_without_a_network(self, monkeypatch):
+        def no_network():
+            raise Exception("URL fetch failure: unreachable")
+
+        monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
+        with pytest.raises(ConnectionError, match=r"^cifar10\(\) downloads its data.*network"):
+            cifar10()
+
+    def test_bad_range(self):
+        with pytest.raises(ValueError, match=r"low=1\.0, high=1\.0: want finite"):
+            cifar10(low=1.0)
 
 
 class TestBatches:

@@ -1,9 +1,20 @@
-"""The metrics against loops that compare every sample with every mode."""
+"""The metrics against loops over samples and modes, or over pairs."""
 
 import numpy as np
 import pytest
+from scipy import linalg
 
-from ganbook import Mixture, grid, high_quality_share, modes_covered, ring
+from ganbook import (
+    Mixture,
+    frechet_distance,
+    grid,
+    high_quality_share,
+    kernel_distance,
+    modes_covered,
+    nearest_neighbour_accuracy,
+    precision_recall,
+    ring,
+)
 
 
 def brute_force(samples, mixture, radius, min_samples):
@@ -56,3 +67,123 @@ def test_bad_input(samples, others, message):
             metric(samples, ring(), **others)
     with pytest.raises(ValueError, match="min_samples=0"):
         modes_covered(np.zeros((5, 2)), ring(), min_samples=0)
+
+
+# Two sets of features.
+
+RNG = np.random.default_rng(0)
+A = RNG.normal(size=(60, 5)) @ RNG.normal(size=(5, 5))
+B = RNG.normal(size=(60, 5)) * 0.7 + 0.5
+
+
+def test_frechet_distance_against_the_matrix_root():
+    cov_a, cov_b = np.cov(A.T), np.cov(B.T)
+    root = linalg.sqrtm(cov_a @ cov_b)
+    expected = ((A.mean(0) - B.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root).real
+    assert frechet_distance(A, B) == pytest.approx(expected, rel=1e-5)
+    assert frechet_distance(B, A) == pytest.approx(expected, rel=1e-5)
+
+
+def test_frechet_distance_in_one_dimension():
+    a, b = A[:, :1], B[:, :1]
+    expected = (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-5)
+
+
+def test_frechet_distance_of_a_set_to_itself_and_with_a_singular_covariance():
+    assert frechet_distance(A, A) == pytest.approx(0, abs=1e-5)
+    flat = np.concatenate([A, np.zeros((60, 3))], axis=1)
+    assert frechet_distance(flat, flat + 1) == pytest.approx(8, rel=1e-4)
+
+
+def test_kernel_distance_against_loops_over_pairs():
+    def k(x, y):
+        return (x @ y / 5 + 1) ** 3
+
+    n, total = len(A), 0.0
+    for i in range(n):
+        for j in range(n):
+            if i != j:
+                total += (k(A[i], A[j]) + k(B[i], B[j])) / (n * (n - 1))
+            total -= 2 * k(A[i], B[j]) / n**2
+    assert kernel_distance(A, B) == pytest.approx(total, rel=1e-4)
+
+
+def test_kernel_distance_is_unbiased():
+    draws = np.random.default_rng(1).normal(size=(400, 2, 20, 5))
+    values = np.array([kernel_distance(a, b) for a, b in draws])
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean()) < 4 * error
+    assert (values < 0).any()
+    assert (
+        4 * error < 0.2 * values.std() + 1e-12
+    )  # it would see the bias of the version with x_i against itself
+
+
+def test_nearest_neighbour_accuracy_against_loops():
+    points, hits = np.concatenate([A, B]), 0
+    for i, p in enumerate(points):
+        away = [np.linalg.norm(p - q) if i != j else np.inf for j, q in enumerate(points)]
+        hits += (np.argmin(away) < 60) == (i < 60)
+    assert nearest_neighbour_accuracy(A, B) == pytest.approx(hits / 120)
+
+
+def test_nearest_neighbour_accuracy_of_copies_equals_and_strangers():
+    assert nearest_neighbour_accuracy(A, A + 1e-6) == 0
+    assert nearest_neighbour_accuracy(A, A + 100) == 1
+    same = np.random.default_rng(2).normal(size=(4000, 3))
+    assert nearest_neighbour_accuracy(same[:2000], same[2000:]) == pytest.approx(0.5, abs=0.04)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_precision_recall_against_loops(k):
+    def among(points, others):
+        hits = 0
+        for p in points:
+            for q in others:
+                radius = sorted(np.linalg.norm(q - o) for o in others)[k]  # the first is q itself
+                if np.linalg.norm(p - q) <= radius:
+                    hits += 1
+                    break
+        return hits / len(points)
+
+    a, b = A[:30].astype("float32"), B[:40].astype("float32")
+    assert precision_recall(a, b, k) == pytest.approx((among(a, b), among(b, a)))
+
+
+def test_precision_recall_tells_a_dropped_mode_from_strays():
+    data, samples = ring(std=0.1).sample(1000, seed=3), ring(std=0.1).sample(1000, seed=4)
+    assert min(precision_recall(samples, data)) > 0.9
+    precision, recall = precision_recall(samples[samples[:, 0] > 0], data)
+    assert precision > 0.9
+    assert recall < 0.65
+    strays = np.concatenate([samples[:500], np.random.default_rng(5).uniform(4, 9, (500, 2))])
+    assert precision_recall(strays, data)[0] < 0.55
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (A, B[:, :4], r"(b|data) has examples of shape \(4,\): want \(5,\)"),
+        (A[:1], B, r"(a|samples) has 1 examples: want at least"),
+        (A, B[:1], r"(b|data) has 1 examples: want at least"),
+        (np.where(A > 1, np.inf, A), B, r"(a|samples) holds inf"),
+        (A[:, 0], B, r"(a|samples) has examples of shape \(\)"),
+        (A.astype(int), B, r"(a|samples) has dtype int64"),
+    ],
+)
+@pytest.mark.parametrize(
+    "metric", [frechet_distance, kernel_distance, nearest_neighbour_accuracy, precision_recall]
+)
+def test_bad_sets(metric, a, b, message):
+    with pytest.raises(ValueError, match=message):
+        metric(a, b)
+
+
+def test_bad_arguments_of_two_sets():
+    with pytest.raises(ValueError, match="a has 60 examples, b has 59: want equally many"):
+        nearest_neighbour_accuracy(A, B[1:])
+    with pytest.raises(ValueError, match="k=0: want an int"):
+        precision_recall(A, B, k=0)
+    with pytest.raises(ValueError, match="samples has 3 examples: want at least 4"):
+        precision_recall(A[:3], B)

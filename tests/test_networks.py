@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ganbook import mlp
+from ganbook import dcgan_discriminator, dcgan_generator, mlp
 
 
 def test_mlp_is_the_matrix_products_written_out():
@@ -24,3 +24,65 @@ def test_initializer_reaches_the_kernels():
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):
         mlp(*arguments)
+
+
+SHAPES = [(28, 28, 1), (32, 32, 3), (8, 16, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_dcgan_shapes_and_parameters(shape):
+    generator, discriminator = dcgan_generator(10, shape, width=6), dcgan_discriminator(shape, width=5)
+    pictures = generator(np.ones((3, 10), "float32"))
+    assert pictures.shape == (3, *shape)
+    assert discriminator(pictures).shape == (3, 1)
+    cells, c = shape[0] * shape[1] // 16, shape[2]
+    trainable = sum(int(np.prod(w.shape)) for w in generator.trainable_weights)
+    # Dense, its batch norm's scale and shift, two transposed convolutions.
+    assert trainable == 10 * cells * 12 + 2 * 12 + 16 * 12 * 6 + 2 * 6 + 16 * 6 * c + c
+    left = -(-shape[0] // 8) * -(-shape[1] // 8)  # three halvings, rounded up
+    trainable = sum(int(np.prod(w.shape)) for w in discriminator.trainable_weights)
+    assert trainable == 16 * c * 5 + 5 + 16 * 5 * 10 + 2 * 10 + 16 * 10 * 20 + 2 * 20 + left * 20 + 1
+
+
+def test_dcgan_generator_ends_in_tanh_and_treats_pixels_alike():
+    """With all kernels equal, a flat map stays flat away from the border: no checkerboard built in."""
+    net = dcgan_generator(4, (28, 28, 1), width=3)
+    for layer in net.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(np.full(layer.kernel.shape, 0.01))
+    picture = net(np.ones((1, 4), "float32")).numpy()[0, 4:-4, 4:-4, 0]
+    assert np.ptp(picture) < 1e-6
+    assert 0 < picture.mean() < 1
+    net.layers[-1].bias.assign([100.0])
+    assert net(np.ones((1, 4), "float32")).numpy().max() == 1
+
+
+def test_dcgan_discriminator_normalises_all_but_its_first_convolution_and_leaks():
+    kinds = [type(layer).__name__ for layer in dcgan_discriminator((28, 28, 1)).layers]
+    after_first, later = kinds[1], [kinds[i + 1] for i in range(2, len(kinds)) if kinds[i] == "Conv2D"]
+    assert after_first == "LeakyReLU"
+    assert later == ["BatchNormalization"] * 2
+    # A logit, and not a probability.
+    x = np.random.default_rng(0).normal(0, 50, (200, 28, 28, 1)).astype("float32")
+    logits = dcgan_discriminator((28, 28, 1))(x).numpy()
+    assert logits.min() < 0 or logits.max() > 1
+
+
+@pytest.mark.parametrize("build", [lambda **k: dcgan_generator(8, **k), dcgan_discriminator])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shape": (28, 28)}, r"shape=\(28, 28\): want \(height, width, channels\)"),
+        ({"shape": (30, 28, 1)}, r"shape=\(30, 28, 1\): want height and width that are multiples of 4"),
+        ({"shape": (28, 28, 0)}, "channels in shape=0: want an int"),
+        ({"shape": (28, 28, 1), "width": 0}, "width=0: want an int"),
+    ],
+)
+def test_bad_pictures(build, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        build(**arguments)
+
+
+def test_bad_latent_dim():
+    with pytest.raises(ValueError, match="latent_dim=0"):
+        dcgan_generator(0, (28, 28, 1))

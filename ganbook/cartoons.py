@@ -1,0 +1,143 @@
+"""Cartoon faces, drawn from known factors: colour pictures whose every property can be set, and measured."""
+
+import numpy as np
+
+from ganbook import _checks
+
+SIZE = 32
+HAIR = ("mohawk", "short", "long", "curly")
+HAIR_COLOR = ("black", "brown", "red", "blond", "blue")
+# What can be set: the number of classes, or None for a number in [0, 1].
+FACTORS = {
+    "hair": len(HAIR),
+    "hair_color": len(HAIR_COLOR),
+    "glasses": 2,
+    "smile": 2,
+    "skin": None,  # light to dark
+    "pose": None,  # looks left to right
+    "background": None,  # red through green and blue to violet
+}
+_HAIR_RGB = np.array([(38, 32, 38), (110, 66, 36), (190, 74, 30), (236, 192, 92), (72, 104, 200)]) / 255
+_SKIN_RGB = np.array([(255, 224, 196), (234, 184, 140), (180, 122, 80), (104, 66, 44)]) / 255
+
+
+def faces(n, seed, **fixed):
+    """n cartoon faces and their factors.
+
+    Factors are drawn at random, independently, classes with equal chances and numbers uniformly in [0, 1],
+    except those that are fixed: `faces(100, seed=0, glasses=1, smile=0)`.
+
+    Args:
+        seed: an int; the same one gives the same faces.
+        fixed: a name of `cartoons.FACTORS` with one value for all or (n,) values.
+
+    Returns:
+        (x, factors): (n, 32, 32, 3) float32 in [-1, 1], and a dict of (n,) arrays, int64 for classes and
+        float64 for numbers.
+    """
+    n = _checks.positive_int("n", n)
+    unknown = set(fixed) - set(FACTORS)
+    if unknown:
+        raise ValueError(f"{unknown.pop()}: no such factor; want one of {', '.join(FACTORS)}")
+    rng = np.random.default_rng(seed)
+    # Each is drawn even where it is fixed, so that fixing one leaves the others as they were.
+    factors = {name: rng.random(n) if k is None else rng.integers(k, size=n) for name, k in FACTORS.items()}
+    for name, value in fixed.items():
+        factors[name] = _factor(name, value, n)
+    few = 50  # at a time: their arrays stay in the processor's cache
+    return np.concatenate([_draw(factors, slice(i, i + few)) for i in range(0, n, few)]), factors
+
+
+def _factor(name, value, n):
+    value, k = np.asarray(value), FACTORS[name]
+    if value.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {value.shape}: want one value or {n}")
+    if k is None:
+        if value.dtype.kind not in "iuf" or not ((value >= 0) & (value <= 1)).all():
+            raise ValueError(f"{name}={value}: want numbers in [0, 1]")
+    else:
+        _checks.labels(name, np.atleast_1d(value), k)
+    return np.broadcast_to(value, n).astype("float64" if k is None else "int64")
+
+
+def _draw(factors, rows):
+    """Paint the shapes from back to front; an edge is one pixel wide."""
+    f = {name: values[rows, None, None] for name, values in factors.items()}
+    ticks = (np.arange(SIZE) + 0.5) / SIZE * 2 - 1
+    x, y = ticks[None, None, :], -ticks[None, :, None]  # y points up
+    turn = 0.3 * (f["pose"] - 0.5)  # what lies in front moves farther
+    skin = _blend(_SKIN_RGB, f["skin"])
+    dark = 0.78 * skin
+    hair = _HAIR_RGB[f["hair_color"]]
+    hue = 0.83 * f["background"]  # the whole circle would make 0 and 1 the same
+    back = _hue(hue, 0.42, 0.96)
+    picture = np.broadcast_to(back, (len(back), SIZE, SIZE, 3)).copy()
+
+    def paint(color, inside):
+        """inside: signed distance to the edge, positive within, in the units of the picture's half width."""
+        cover = np.clip(inside * SIZE / 2 + 0.5, 0, 1)[..., None]
+        picture[:] = picture * (1 - cover) + color * cover
+
+    def only(condition, inside):
+        return np.where(condition, inside, -1.0)
+
+    mohawk, short, long, curly = (f["hair"] == i for i in range(len(HAIR)))
+    paint(hair, only(curly, _ellipse(x, y, -0.4 * turn, 0.26, 0.78, 0.70)))
+    paint(hair, only(long, np.maximum(_ellipse(x, y, 0, 0.14, 0.68, 0.74), _box(x, y, 0, -0.36, 0.68, 0.46))))
+    paint(_hue(hue + 0.5, 0.6, 0.7), _ellipse(x, y, 0, -1.12, 0.78, 0.46))
+    paint(dark, _box(x, y, 0, -0.66, 0.2, 0.24))
+    for side in (-1, 1):
+        paint(dark, _ellipse(x, y, side * 0.53 - 0.5 * turn, -0.02, 0.1, 0.15))
+    paint(skin, _ellipse(x, y, 0, 0.0, 0.53, 0.68))
+    paint(hair, only(mohawk, _ellipse(x, y, 0.8 * turn, 0.66, 0.16, 0.3)))
+    # The fringe: what of a cap lies above the hairline, which bends with the turn of the head.
+    hairline = y - 0.36 + 0.35 * (x - turn) ** 2
+    cap = np.minimum(_ellipse(x, y, 0, 0.08, 0.6, 0.72), hairline)
+    paint(hair, only(short | long | curly, cap))
+
+    cx, eye = 1.3 * turn, 0.06
+    for side in (-1, 1):
+        ex = cx + side * 0.23
+        paint(np.ones(3), _ellipse(x, y, ex, eye, 0.125, 0.105))
+        paint(np.full(3, 0.12), _ellipse(x, y, ex + 0.25 * turn, eye, 0.065, 0.085))
+        paint(0.6 * hair, only(~(f["glasses"] == 1), _box(x, y, ex, eye + 0.19, 0.13, 0.03)))
+    paint(dark, _ellipse(x, y, cx + 0.5 * turn, -0.13, 0.065, 0.09))
+    mx, my = x - cx, y + 0.40
+    smiling = f["smile"] == 1
+    lips = np.array([0.62, 0.16, 0.20])
+    # An open smile is the area between two parabolas; a neutral mouth a thin bar.
+    grin = np.minimum(0.06 - my, my + 0.16 - 2.4 * mx**2)
+    paint(lips, only(smiling, grin))
+    paint(np.ones(3), only(smiling, np.minimum(np.minimum(0.045 - my, my + 0.03), 0.2 - np.abs(mx))))
+    paint(lips, only(~smiling, _box(mx, my, 0, -0.02, 0.15, 0.035)))
+
+    frame = np.full(3, 0.08)
+    glasses = f["glasses"] == 1
+    for side in (-1, 1):
+        away = np.hypot(x - cx - side * 0.24, y - eye)
+        paint(frame, only(glasses, 0.035 - np.abs(away - 0.2)))
+    paint(frame, only(glasses, _box(x, y, cx, eye + 0.02, 0.06, 0.025)))
+    return (2 * picture - 1).clip(-1, 1).astype("float32")
+
+
+def _ellipse(x, y, cx, cy, width, height):
+    # The distance to an ellipse, to first order: exact for a circle.
+    dx, dy = (x - cx) / width, (y - cy) / height
+    r = np.hypot(dx, dy) + 1e-9
+    return (1 - r) * r / np.hypot(dx / width, dy / height + 1e-9)
+
+
+def _box(x, y, cx, cy, width, height):
+    return np.minimum(width - np.abs(x - cx), height - np.abs(y - cy))
+
+
+def _blend(colors, t):
+    """Linear between equally spaced colours, at t in [0, 1]."""
+    at = np.linspace(0, 1, len(colors))
+    return np.stack([np.interp(t, at, channel) for channel in colors.T], axis=-1)
+
+
+def _hue(hue, saturation, value):
+    from matplotlib.colors import hsv_to_rgb
+
+    return hsv_to_rgb(np.stack([hue % 1.0, np.full_like(hue, saturation), np.full_like(hue, value)], axis=-1))

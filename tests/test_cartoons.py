@@ -1,0 +1,132 @@
+"""The faces are what their factors say; and so is what the classifiers read off pictures."""
+
+import numpy as np
+import pytest
+
+from ganbook import cartoons, digit_features, digit_labels, digits, face_factors, face_features, faces
+
+
+def test_shapes_and_ranges():
+    x, factors = faces(300, seed=0)
+    assert (x.shape, x.dtype) == ((300, 32, 32, 3), np.float32)
+    assert -1 <= x.min() < -0.7
+    assert 0.9 < x.max() <= 1
+    assert set(factors) == set(cartoons.FACTORS)
+    for name, k in cartoons.FACTORS.items():
+        if k:
+            assert factors[name].dtype == np.int64
+            assert set(factors[name]) == set(range(k))
+        else:
+            assert factors[name].dtype == np.float64
+            assert factors[name].min() < 0.05
+            assert factors[name].max() > 0.95
+
+
+def test_a_seed_gives_the_same_faces_and_another_gives_others():
+    (x, _), (again, _), (other, _) = faces(60, seed=1), faces(60, seed=1), faces(60, seed=2)
+    np.testing.assert_array_equal(x, again)
+    assert np.abs(x - other).mean() > 0.1
+    # However many are asked for at once.
+    np.testing.assert_array_equal(faces(60, seed=1, **faces(60, seed=1)[1])[0], x)
+
+
+def test_factors_are_independent():
+    _, factors = faces(4000, seed=3)
+    values = np.stack([v.astype("float64") for v in factors.values()])
+    correlation = np.corrcoef(values) - np.eye(len(values))
+    assert np.abs(correlation).max() < 0.08  # five standard errors
+
+
+@pytest.mark.parametrize("name", cartoons.FACTORS)
+def test_fixing_one_factor_changes_it_alone(name):
+    top = (cartoons.FACTORS[name] or 2) - 1
+    (low, f_low), (high, f_high) = faces(50, seed=4, **{name: 0}), faces(50, seed=4, **{name: top})
+    assert set(f_low[name]) == {0}
+    assert set(f_high[name]) == {top}
+    for other in set(cartoons.FACTORS) - {name}:
+        np.testing.assert_array_equal(f_low[other], f_high[other])
+    changed = np.abs(low - high).max(axis=(1, 2, 3))
+    assert changed.min() > 0.2  # it can be seen on every face
+
+
+def test_glasses_lie_about_the_eyes_only():
+    without, with_glasses = faces(50, seed=5, glasses=0)[0], faces(50, seed=5, glasses=1)[0]
+    rows = np.abs(without - with_glasses).max(axis=(0, 2, 3))
+    assert rows[:10].max() == 0
+    assert rows[20:].max() == 0
+    assert rows[12:18].min() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"hat": 1}, "hat: no such factor; want one of hair, hair_color, glasses"),
+        ({"glasses": 2}, "glasses holds the label 2: want labels of at least 0 and below 2"),
+        ({"glasses": 0.5}, "glasses has dtype float64"),
+        ({"skin": 1.5}, r"skin=1.5: want numbers in \[0, 1\]"),
+        ({"skin": np.nan}, "skin=nan: want numbers"),
+        ({"pose": [0.1, 0.2]}, r"pose has shape \(2,\): want one value or 5"),
+    ],
+)
+def test_bad_factors(fixed, message):
+    with pytest.raises(ValueError, match=message):
+        faces(5, seed=0, **fixed)
+
+
+def test_bad_number():
+    with pytest.raises(ValueError, match="n=0: want an int"):
+        faces(0, seed=0)
+
+
+class TestClassifiers:
+    """They never saw these pictures: held-out digits, and faces of a seed of their own."""
+
+    def test_digits(self):
+        _, (x, y) = digits()
+        labels = digit_labels(x)
+        assert labels.dtype == np.int64
+        assert (labels == y).mean() >= 0.98
+
+    def test_faces(self):
+        x, true = faces(1000, seed=6)
+        read = face_factors(x)
+        for name, k in cartoons.FACTORS.items():
+            assert read[name].dtype == true[name].dtype
+            if k:
+                assert (read[name] == true[name]).mean() >= 0.99, name
+            else:
+                assert np.abs(read[name] - true[name]).mean() <= 0.04, name
+
+    def test_features_are_one_vector_a_picture_whatever_its_neighbours(self):
+        x = digits()[1][0][:30]
+        features = digit_features(x)
+        assert (features.shape, features.dtype) == ((30, 64), np.float32)
+        np.testing.assert_allclose(digit_features(x[7:8]), features[7:8], rtol=1e-4, atol=1e-4)
+        assert face_features(faces(3, seed=0)[0]).shape == (3, 64)
+        assert (features >= 0).all()
+        assert features.std() > 0.1
+
+    def test_loading_uses_up_no_random_number(self):
+        import random
+
+        import keras
+
+        from ganbook import classifiers
+
+        keras.utils.set_random_seed(1)
+        classifiers._trained.cache_clear()
+        digit_labels(np.zeros((1, 28, 28, 1), "float32"))
+        after = random.random(), float(keras.random.normal(()))
+        keras.utils.set_random_seed(1)
+        assert after == (random.random(), float(keras.random.normal(())))
+
+    @pytest.mark.parametrize("read", [digit_labels, digit_features])
+    def test_bad_pictures(self, read):
+        with pytest.raises(
+            ValueError, match=r"images has examples of shape \(32, 32, 3\): want \(28, 28, 1\)"
+        ):
+            read(np.zeros((2, 32, 32, 3), "float32"))
+        with pytest.raises(ValueError, match=r"images has values up to 255: want floats in \[-1, 1\]"):
+            read(np.full((2, 28, 28, 1), 255.0))
+        with pytest.raises(ValueError, match="images has dtype uint8"):
+            read(np.zeros((2, 28, 28, 1), "uint8"))
