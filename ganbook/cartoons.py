@@ -32,8 +32,8 @@ def faces(n, seed, **fixed):
         fixed: a name of `cartoons.FACTORS` with one value for all or (n,) values.
 
     Returns:
-        (x, factors): (n, 32, 32, 3) float32 in [-1, 1], and a dict of (n,) arrays, int64 for classes and
-        float64 for numbers.
+        Pictures (n, 32, 32, 3) float32 in [-1, 1], and a dict of (n,) arrays, int64 for classes and float64
+        for numbers.
     """
     n = _checks.positive_int("n", n)
     unknown = set(fixed) - set(FACTORS)

@@ -48,9 +48,9 @@ def modes_covered(samples, mixture, radius=3.0, min_samples=1):
 def frechet_distance(a, b):
     """The Frechet distance between Gaussians fitted to two sets of features: FID on these features.
 
-    |mu_a - mu_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)), at least 0 (Heusel et al. 2017, arXiv:1706.08500,
-    equation 6). Estimated from n features it is too large by an amount that falls like 1/n, so compare
-    only values from equally large sets.
+    The squared distance of the means, plus trace(C_a + C_b - 2 (C_a C_b)^(1/2)): at least 0 (Heusel et al.
+    2017, arXiv:1706.08500, equation 6). Estimated from n features it is too large by an amount that falls
+    like 1/n, so compare only values from equally large sets.
 
     Args:
         a, b: (n, d) and (m, d) finite floats.
@@ -112,7 +112,7 @@ def precision_recall(samples, data, k=3):
         samples, data: (n, d) and (m, d) finite floats; more than k of each.
 
     Returns:
-        (precision, recall), each in [0, 1]
+        Precision and recall, each in [0, 1].
     """
     from scipy.spatial.distance import cdist
     from sklearn.neighbors import NearestNeighbors

@@ -26,7 +26,7 @@ def mlp(n_in, hidden, n_out, activation="relu", out_activation=None, initializer
 
 
 def dcgan_generator(latent_dim, shape, width=24):
-    """A small DCGAN generator, built: (batch, latent_dim) -> (batch, *shape) in [-1, 1].
+    """A small DCGAN generator, built: noise (batch, latent_dim) -> pictures in [-1, 1].
 
     As Radford et al. 2015 (arXiv:1511.06434) advise: transposed convolutions with stride 2, batch
     normalisation and ReLU after each, but for the last, which ends in tanh. Kernels are 4 wide, a multiple
@@ -54,7 +54,7 @@ def dcgan_generator(latent_dim, shape, width=24):
 
 
 def dcgan_discriminator(shape, width=24):
-    """A small DCGAN discriminator, built: (batch, *shape) -> logits (batch, 1).
+    """A small DCGAN discriminator, built: pictures -> logits (batch, 1).
 
     Three convolutions with stride 2 and leaky ReLU, with batch normalisation after all but the first, on
     which the paper advises against it (arXiv:1511.06434, section 3). The last convolution has 4 width
