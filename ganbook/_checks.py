@@ -35,6 +35,14 @@ def floats(name, x, shape=None):
     return x.astype("float32", copy=False)
 
 
+def pictures(name, x, shape):
+    """x as by `floats`, with pixels in [-1, 1]."""
+    x = floats(name, x, shape)
+    if np.abs(x).max() > 1.0:
+        raise ValueError(f"{name} has values up to {np.abs(x).max():.6g}: want floats in [-1, 1]")
+    return x
+
+
 def fits(name, shape, wanted):
     """The shape of one example against the shape wanted, with None in either for any length."""
     shape, wanted = tuple(shape), tuple(wanted)

@@ -81,7 +81,8 @@ def _draw(factors, rows):
     def only(condition, inside):
         return np.where(condition, inside, -1.0)
 
-    mohawk, short, long, curly = (f["hair"] == i for i in range(len(HAIR)))
+    mohawk, _, long, curly = (f["hair"] == i for i in range(len(HAIR)))
+    glasses, smiling = f["glasses"] == 1, f["smile"] == 1
     paint(hair, only(curly, _ellipse(x, y, -0.4 * turn, 0.26, 0.78, 0.70)))
     paint(hair, only(long, np.maximum(_ellipse(x, y, 0, 0.14, 0.68, 0.74), _box(x, y, 0, -0.36, 0.68, 0.46))))
     paint(_hue(hue + 0.5, 0.6, 0.7), _ellipse(x, y, 0, -1.12, 0.78, 0.46))
@@ -93,17 +94,16 @@ def _draw(factors, rows):
     # The fringe: what of a cap lies above the hairline, which bends with the turn of the head.
     hairline = y - 0.36 + 0.35 * (x - turn) ** 2
     cap = np.minimum(_ellipse(x, y, 0, 0.08, 0.6, 0.72), hairline)
-    paint(hair, only(short | long | curly, cap))
+    paint(hair, only(~mohawk, cap))
 
     cx, eye = 1.3 * turn, 0.06
     for side in (-1, 1):
         ex = cx + side * 0.23
         paint(np.ones(3), _ellipse(x, y, ex, eye, 0.125, 0.105))
         paint(np.full(3, 0.12), _ellipse(x, y, ex + 0.25 * turn, eye, 0.065, 0.085))
-        paint(0.6 * hair, only(~(f["glasses"] == 1), _box(x, y, ex, eye + 0.19, 0.13, 0.03)))
+        paint(0.6 * hair, only(~glasses, _box(x, y, ex, eye + 0.19, 0.13, 0.03)))
     paint(dark, _ellipse(x, y, cx + 0.5 * turn, -0.13, 0.065, 0.09))
     mx, my = x - cx, y + 0.40
-    smiling = f["smile"] == 1
     lips = np.array([0.62, 0.16, 0.20])
     # An open smile is the area between two parabolas; a neutral mouth a thin bar.
     grin = np.minimum(0.06 - my, my + 0.16 - 2.4 * mx**2)
@@ -112,7 +112,6 @@ def _draw(factors, rows):
     paint(lips, only(~smiling, _box(mx, my, 0, -0.02, 0.15, 0.035)))
 
     frame = np.full(3, 0.08)
-    glasses = f["glasses"] == 1
     for side in (-1, 1):
         away = np.hypot(x - cx - side * 0.24, y - eye)
         paint(frame, only(glasses, 0.035 - np.abs(away - 0.2)))

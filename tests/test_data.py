@@ -146,6 +146,8 @@ class TestDigits:
         monkeypatch.setattr(keras.datasets.mnist, "load_data", no_network)
         with pytest.raises(ConnectionError, match=r"^digits\(full=True\).*network.*digits\(\) and faces\(\)"):
             digits(full=True)
+        with pytest.raises(ConnectionError, match=r"network.*digits\(\).*5,000 digits"):
+            digits(full=True)
 
 
 class TestCifar10:

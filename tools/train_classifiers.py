@@ -1,6 +1,6 @@
 """Train the classifiers whose weights come with the package: python tools/train_classifiers.py
 
-Two minutes on two cores. The weights that are committed are the reference: other versions and processors
+A few minutes on two cores. The weights that are committed are the reference: other versions and processors
 give others in the last digits, so every figure of the book that rests on them rests on these.
 """
 
