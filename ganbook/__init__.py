@@ -5,6 +5,7 @@ from ganbook import (
     cartoons,
     data,
     divergences,
+    layers,
     losses,
     metrics,
     networks,
@@ -15,6 +16,7 @@ from ganbook.claims import ClaimError, claim, seed
 from ganbook.classifiers import digit_features, digit_labels, face_factors, face_features
 from ganbook.data import Mixture, batches, cifar10, digits, grid, mixture_1d, ring
 from ganbook.gan import GAN
+from ganbook.layers import AddReference, DropReference, ReferenceBatchNorm, VirtualBatchNorm
 from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating
 from ganbook.metrics import (
     frechet_distance,
@@ -30,11 +32,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GAN",
+    "AddReference",
     "ClaimError",
+    "DropReference",
     "MaximumLikelihood",
     "Minimax",
     "Mixture",
     "NonSaturating",
+    "ReferenceBatchNorm",
+    "VirtualBatchNorm",
     "batches",
     "cartoons",
     "cifar10",
@@ -53,6 +59,7 @@ __all__ = [
     "grid",
     "high_quality_share",
     "kernel_distance",
+    "layers",
     "losses",
     "metrics",
     "mixture_1d",
