@@ -122,8 +122,8 @@ def train(recipe, seconds, seed):
         gan.fit(data, steps_per_epoch=10, verbose=0)
         clock += time.perf_counter() - start
         steps += 10
-    if gan.g_optimizer.use_ema:
-        gan.g_optimizer.finalize_variable_values(gan.generator.trainable_variables)
+    # The averaged weights, for an optimizer that keeps them.
+    gan.g_optimizer.finalize_variable_values(gan.generator.trainable_variables)
     samples = gan.generator.predict(gan.sample_z(4000), batch_size=500, verbose=0)
     return samples if low < 0 else 2 * samples - 1, steps
 

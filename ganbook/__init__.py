@@ -26,7 +26,7 @@ from ganbook.metrics import (
     nearest_neighbour_accuracy,
     precision_recall,
 )
-from ganbook.networks import dcgan_discriminator, dcgan_generator, mlp
+from ganbook.networks import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp
 
 __version__ = "0.1.0"
 
@@ -45,6 +45,7 @@ __all__ = [
     "cartoons",
     "cifar10",
     "claim",
+    "coarse_discriminator",
     "data",
     "dcgan_discriminator",
     "dcgan_generator",

@@ -38,6 +38,20 @@ def js(p, q, cell, pi=0.5):
     return pi * kl(p, m, cell) + (1.0 - pi) * kl(q, m, cell)
 
 
+def by_counts(points, edges):
+    """The density of points in the plane, by counts in squares: something for `js` to compare.
+
+    Args:
+        points: (n, 2) finite floats. Those beyond the edges count in the squares at the rim.
+        edges: (m + 1,) increasing floats, the edges of the squares along both axes.
+
+    Returns:
+        (m, m) float64 that integrates to 1 over the squares.
+    """
+    points = _checks.floats("points", points, shape=(2,))
+    return np.histogram2d(*np.clip(points, edges[0], edges[-1]).T, edges, density=True)[0]
+
+
 def optimal_discriminator(p_data, p_g):
     """D* = p_data / (p_data + p_g), in [0, 1], NaN where both are 0 (2014 paper, Proposition 1)."""
     p_data, p_g = np.asarray(p_data, "float64"), np.asarray(p_g, "float64")

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import multivariate_normal, norm
 
-from ganbook.divergences import js, kl, optimal_discriminator
+from ganbook.divergences import by_counts, js, kl, optimal_discriminator
 
 x, cell = np.linspace(-20, 20, 8001, retstep=True)
 P, Q = norm(0, 1).pdf(x), norm(1.5, 2).pdf(x)
@@ -71,3 +71,21 @@ def test_optimal_discriminator():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_by_counts_is_the_loop_over_points():
+    rng, edges = np.random.default_rng(0), np.linspace(-1, 1, 5)
+    points = rng.normal(0, 1, (500, 2)).astype("float32")  # a third of them beyond the edges
+    wanted = np.zeros((4, 4))
+    for across, up in points:
+        i, j = (min(max(int((value + 1) // 0.5), 0), 3) for value in (across, up))
+        wanted[i, j] += 1 / 500 / 0.5**2
+    density = by_counts(points, edges)
+    np.testing.assert_allclose(density, wanted)
+    assert density.sum() * 0.5**2 == pytest.approx(1)
+    assert js(density, wanted, 0.5**2) == pytest.approx(0, abs=1e-12)
+
+
+def test_by_counts_wants_points_in_the_plane():
+    with pytest.raises(ValueError, match="points"):
+        by_counts(np.zeros((5, 3)), [0, 1])

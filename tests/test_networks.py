@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from ganbook import dcgan_discriminator, dcgan_generator, mlp
+from ganbook import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp
 
 
 def test_mlp_is_the_matrix_products_written_out():
@@ -68,7 +69,24 @@ def test_dcgan_discriminator_normalises_all_but_its_first_convolution_and_leaks(
     assert logits.min() < 0 or logits.max() > 1
 
 
-@pytest.mark.parametrize("build", [lambda **k: dcgan_generator(8, **k), dcgan_discriminator])
+def test_coarse_discriminator_sees_the_whole_of_a_picture_evenly():
+    """Its first kernel and stride are such that every inner pixel is taken equally often."""
+    net = coarse_discriminator((32, 32, 3), width=2)
+    first = net.layers[0]
+    first.set_weights([np.ones_like(w) if w.ndim == 4 else w for w in first.get_weights()])
+    x = tf.ones((1, 32, 32, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(first(x))
+    inner = tape.gradient(total, x).numpy()[0, 4:-4, 4:-4]
+    np.testing.assert_array_equal(inner, 2 * 3**2)
+    assert net(x).shape == (1, 1)
+    assert net.count_params() == (12**2 * 3 * 2 + 2) + 4**2 * 2 * 4 + 4 * 4 + (4 * 4 * 4 + 1)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda **k: dcgan_generator(8, **k), dcgan_discriminator, coarse_discriminator]
+)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
