@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/installed
+# Colab's packages, for colab-check alone.
+COLAB := .venv-colab
 CHAPTERS := $(shell find book -name '*.ipynb' -not -path '*/.*')
 GROUPS := tensorflow notebooks book test lint build
 
@@ -10,12 +12,12 @@ GROUPS := tensorflow notebooks book test lint build
 export TF_CPP_MIN_LOG_LEVEL := 3
 export KERAS_BACKEND := tensorflow
 
-.PHONY: help book test lint check run serve clean lock address
+.PHONY: help book test lint check colab-check run serve clean lock address
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 14
 
 book: $(READY)  ## render the book from the committed outputs, warnings as errors
 	$(BIN)/jupyter-book build . --quiet --warningiserror --nitpick --keep-going
@@ -29,7 +31,11 @@ lint: $(READY)  ## style of the package, the tests and the notebooks; spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 
-check: lint test book  ## all of the above: what .ci/run calls
+colab-check: $(READY) $(COLAB)/installed  ## run chapters with Colab's packages: all, or make colab-check NB=...
+	$(BIN)/python tools/colab_check.py $(if $(ROTATION),--rotation $(ROTATION)) $(NB)
+
+check: ROTATION := 2
+check: lint test book colab-check  ## all of the above, two chapters for Colab: what .ci/run calls
 
 run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan.ipynb
 	@test -n "$(NB)" || { echo "NB is empty: want a notebook, one of: $(CHAPTERS)"; exit 2; }
@@ -38,8 +44,8 @@ run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan
 serve: book  ## the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
-clean:  ## remove what was built; the environment too
-	rm -rf _build $(VENV) .pytest_cache .ruff_cache book/.ruff_cache
+clean:  ## remove what was built; the environments too
+	rm -rf _build $(VENV) $(COLAB) .pytest_cache .ruff_cache book/.ruff_cache
 
 lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
 	$(BIN)/pip install -q uv
@@ -57,4 +63,11 @@ $(READY): requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# With Colab's Python, 3.13, where there is one. pyenv's python3.13 may be a name without a Python behind it.
+$(COLAB)/installed: tools/colab-requirements.txt
+	for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python $(PYTHON); do \
+	  "$$python" -c '' 2>/dev/null && exec "$$python" -m venv --clear $(COLAB); done; exit 2
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

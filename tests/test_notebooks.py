@@ -126,10 +126,10 @@ def test_every_figure_has_a_caption_and_alt_text(chapter):
         assert len(shown.get("image", {}).get("alt", "")) > 20, cell.source
 
 
-def test_saved_animations_are_those_of_the_cells(chapter):
+def test_saved_pictures_are_those_of_the_cells(chapter):
     from test_project import load_tool
 
-    for target, picture in load_tool("run_notebook").animations(chapter):
+    for target, picture in load_tool("run_notebook").pictures(chapter):
         assert (chapter.path.parent / target).read_bytes() == picture
 
 

@@ -2,7 +2,7 @@
 
 A notebook is written only after its last cell has run. Cells are numbered anew, timings and TensorFlow's
 chatter at import (the stderr of the cell tagged "setup") are left out, so that a rerun is a small diff.
-An animation is also written to the file that its cell's metadata names as "save", for pages that show it.
+A picture is also written to the file that its cell's metadata names as "save", for pages that show it.
 """
 
 import argparse
@@ -34,15 +34,16 @@ def run(path):
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
     temporary.replace(path)
-    for target, picture in animations(notebook):
+    for target, picture in pictures(notebook):
         (path.parent / target).write_bytes(picture)
 
 
-def animations(notebook):
-    """(path relative to the notebook, bytes) of every animation to be saved."""
+def pictures(notebook):
+    """(path relative to the notebook, bytes) of every animation or figure to be saved."""
     for cell in notebook.cells:
         if "save" in cell.metadata:
-            (encoded,) = (o.data["image/gif"] for o in cell.outputs if "image/gif" in o.get("data", {}))
+            kind = {".gif": "image/gif", ".png": "image/png"}[pathlib.Path(cell.metadata["save"]).suffix]
+            (encoded,) = (o.data[kind] for o in cell.outputs if kind in o.get("data", {}))
             yield cell.metadata["save"], base64.b64decode(encoded)
 
 

@@ -1,0 +1,494 @@
+"""The page of snippets: what is on it, and that each of them runs when pasted alone."""
+
+import html
+import importlib
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from keras import layers, ops
+from markdown_it import MarkdownIt
+
+import ganbook
+from ganbook import mlp
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))  # the tools import one another
+snippets, page = map(importlib.import_module, ("snippets", "snippets_page"))
+
+FOUND = {s.anchor.removeprefix("snippet-"): s for path in page.chapters() for s in page.of_chapter(path)[0]}
+
+
+def defined():
+    """(chapter, kind, name) of all that the chapters define, by a search for lines."""
+    for path in page.chapters():
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                for kind, name in re.findall(r"^(class|def) (\w+)", cell.source, re.MULTILINE):
+                    yield path.relative_to(snippets.BOOK).with_suffix("").as_posix(), kind, name
+
+
+# What can be copied, on chapters made up for the purpose.
+
+
+def analysed(*cells):
+    found, left_out = snippets.analyse(list(enumerate(cells)), "part/chapter")
+    return {s.piece.name: s.text for s in found}, left_out
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [
+        (["def f(x):\n    return x"], "def f(x):\n    return x\n"),
+        (
+            ["import numpy as np", "def f():\n    return np.e"],
+            "import numpy as np\n\n\ndef f():\n    return np.e\n",
+        ),
+        (
+            ["from keras import layers, ops", "import keras", "def f(x):\n    return ops.exp(keras.a(x))"],
+            "import keras\nfrom keras import ops\n\n\ndef f(x):\n    return ops.exp(keras.a(x))\n",
+        ),
+        (
+            ["import os", "import ganbook", "import keras", "def f():\n    return os, keras, ganbook"],
+            "import os\n\nimport keras\n\nimport ganbook\n\n\ndef f():\n    return os, keras, ganbook\n",
+        ),
+        (
+            ["n = 3  # why\nm = 4", "def f():\n    return n * m"],
+            "n = 3  # why\nm = 4\n\n\ndef f():\n    return n * m\n",
+        ),
+        (
+            ["a, b = (1, 2), 'c'", "def f():\n    return b"],
+            "a, b = (1, 2), 'c'\n\n\ndef f():\n    return b\n",
+        ),
+        (
+            ["k = 2\ndef h(x):\n    return x * k\n", "def f(x):\n    return h(x)"],
+            "k = 2\n\n\ndef h(x):\n    return x * k\n\n\ndef f(x):\n    return h(x)\n",
+        ),
+        (
+            ["def f(n):\n    return g(n)", "def g(n):\n    return n and f(n - 1)"],
+            "def f(n):\n    return g(n)\n\n\ndef g(n):\n    return n and f(n - 1)\n",
+        ),
+        (
+            ["try:\n    import a\nexcept E:\n    %pip install a\n    import a", "def f():\n    return a"],
+            "import a\n\n\ndef f():\n    return a\n",
+        ),
+        (
+            ["import a", "@a.b\n@a.c(1)\ndef f():\n    pass  # last"],
+            "import a\n\n\n@a.b\n@a.c(1)\ndef f():\n    pass  # last\n",
+        ),
+    ],
+)
+def test_the_text_to_paste(cells, text):
+    found, left_out = analysed(*cells)
+    assert found["f"] == text
+    assert not left_out
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        "def f():\n    return data",
+        "def f(x=data):\n    return x",
+        "def f(x: data):\n    return x",
+        "@data\ndef f():\n    pass",
+        "class f(data):\n    pass",
+        "class f:\n    x = data",
+        "class f:\n    def g(self):\n        return data",
+        "def f():\n    return lambda: data",
+        "def f():\n    return [x for x in data]",
+        "def f():\n    return {x for x in range(3) if x in data}",
+        "def f():\n    def g():\n        return data\n    return g",
+        "def f():\n    global data\n    data = 1",
+        "def f():\n    return helper()\ndef helper():\n    return data",
+    ],
+)
+def test_a_variable_of_the_chapter_keeps_a_definition_off(f):
+    found, left_out = analysed("data = [1]", f)
+    assert not found
+    assert left_out["f"] == {"data"}
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        "def f(data):\n    return data",
+        "def f():\n    data = 1\n    return data",
+        "def f():\n    return [data for data in range(3)]",
+        "def f():\n    return lambda data: data",
+        "def f(x):\n    return x.data",
+        "def f():\n    import data\n    return data",
+        "class f:\n    data = 1\n    twice = data",
+    ],
+)
+def test_a_name_of_its_own_does_not(f):
+    assert analysed("data = [1]", f)[0]["f"] == f + "\n"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["n = 3", "n = 4"],
+        ["n = 3\nn += 1"],
+        ["n = 3", "for n in range(2):\n    pass"],
+        ["n = 3", "print(n := 4)"],
+        ["n = 3", "with a() as n:\n    pass"],
+        ["n = 3", "def g():\n    global n\n    n = 4"],
+        ["if a:\n    n = 3"],
+        ["n = [3]"],
+        ["n = {}"],
+        ["n = 3 * k"],
+        ["n = (1, [])"],
+        ["import n", "n = 3"],
+        ["import n", "from a import n"],
+        ["def n():\n    pass", "def n():\n    return 1"],
+        ["len = 3", "len = 4"],
+    ],
+)
+def test_what_is_no_setting(cells):
+    name = "len" if "len" in cells[0] else "n"
+    found, left_out = analysed(*cells, f"def f():\n    return {name}")
+    assert "f" not in found
+    assert left_out["f"] == {name}
+
+
+def test_a_name_defined_twice_is_left_out_but_what_hides_data_is_not():
+    found, left_out = analysed("def f():\n    pass", "def f():\n    pass", "g = 1", "def g():\n    pass")
+    assert set(found) == {"g"}
+    assert left_out == {"f": {"f"}}
+
+
+# What the chapters have.
+
+
+def test_every_class_is_on_the_page():
+    """One that is not reads a variable of its chapter: python tools/snippets.py says which."""
+    assert {(s.chapter, s.piece.name) for s in FOUND.values() if s.piece.kind == "class"} == {
+        (chapter, name) for chapter, kind, name in defined() if kind == "class"
+    }
+
+
+def test_what_is_listed_and_what_is_not_is_all():
+    left_out = [(path, name) for path in page.chapters() for name in page.of_chapter(path)[1]]
+    assert len(FOUND) + len(left_out) == len(set(defined()))
+    assert len(FOUND) > 100
+
+
+def test_the_page_has_each_snippet_once_in_the_order_of_the_book():
+    listing = page.listing()
+    links = re.findall(r"\]\(#(snippet-[a-z0-9-]+)\)", listing)
+    assert sorted(links) == sorted(s.anchor for s in FOUND.values())
+    assert listing.count("{dropdown}") == len(links)
+    paths = [path for _, of_part in page.parts() for path in of_part if page.of_chapter(path)[0]]
+    at = [listing.index(f"]({path.relative_to(snippets.BOOK).as_posix()})") for path in paths]
+    assert at == sorted(at)
+    source = (ROOT / f"{page.PAGE}.md").read_text(encoding="utf-8")
+    assert source.count(page.MARKER) == 1
+    assert f"- file: {page.PAGE}\n" in page.CONTENTS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_its_line_says_what_it_does_and_reads_as_it_is_written(name):
+    says = FOUND[name].piece.says
+    assert says.strip(), f"{name} has no docstring"
+    shown = MarkdownIt().renderInline(page.plain(says))
+    assert html.unescape(re.sub(r"</?code>", "`", shown)) == says
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_pasted_alone_it_runs(name):
+    piece = FOUND[name].piece
+    fresh = {"__name__": "pasted"}
+    exec(compile(FOUND[name].text, name, "exec"), fresh)
+    assert isinstance(fresh[piece.name], type) == (piece.kind == "class")
+    assert callable(fresh[piece.name])
+
+
+def test_no_name_is_missing_and_no_import_idle(tmp_path):
+    """By ruff, which knows nothing of our own search for names."""
+    for name, snippet in FOUND.items():
+        (tmp_path / f"{name.replace('-', '_')}.py").write_text(snippet.text, encoding="utf-8")
+    settings = "--isolated", "--line-length", "78", tmp_path
+    known = "--config", "lint.isort.known-first-party=['ganbook']"
+    for command in (("check", "--select", "F,I", *known), ("format", "--check")):
+        result = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *settings], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout
+
+
+# What a class does when it is used. Each of these gets the class as pasted.
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def with_batch_norm(n_in, n_out):
+    """Batch norm first: what it sees of its minibatch shows in the output."""
+    return keras.Sequential([keras.Input((n_in,)), layers.BatchNormalization(), layers.Dense(n_out)])
+
+
+def one_step(kind, generator=None, discriminator=None, shape=(2,), loss=None):
+    """A GAN of the class after one step on toy data, in which both players have moved."""
+    gan = kind(generator or mlp(4, (8,), 2), discriminator or mlp(2, (8,), 1), 4)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), loss)
+    players = gan.discriminator, gan.generator
+    before = [[w.numpy() for w in player.trainable_weights] for player in players]
+    history = gan.fit(normal(16, *shape), batch_size=16, verbose=0).history
+    assert np.isfinite([history["d_loss"], history["g_loss"]]).all()
+    for player, then in zip(players, before, strict=True):
+        moves = [np.abs(w - old).max() for w, old in zip(player.trainable_weights, then, strict=True)]
+        assert max(moves) > 0
+    return gan
+
+
+def largest_sample(gan):
+    return np.abs(gan.G(10 * normal(100, 4))).max()
+
+
+def cross_entropy(target, logits):
+    return keras.losses.BinaryCrossentropy(from_logits=True)(target + 0 * logits, logits)
+
+
+REAL, FAKE = 3 * normal(50, 1), 3 * normal(50, 1, seed=1)
+
+
+def normalised(kind):
+    """The gradient's weights sum to one half, and go as D / (1 - D)."""
+    z = ops.convert_to_tensor(FAKE)
+    by_hand = -0.5 * np.log(np.exp(FAKE.astype("float64")).sum())
+    assert float(kind().g_loss(z)) == pytest.approx(by_hand, rel=1e-5)
+    one_step(ganbook.GAN, loss=kind())
+
+
+def two_targets(loss):
+    by_keras = 0.5 * (cross_entropy(0.9, REAL) + cross_entropy(0.1, FAKE))
+    assert float(loss.d_loss(REAL, FAKE)) == pytest.approx(float(by_keras), rel=1e-5)
+    one_step(ganbook.GAN, loss=loss)
+
+
+def of_probabilities(kind):
+    usual, ours = ganbook.NonSaturating(), kind()
+    D = ops.sigmoid(REAL), ops.sigmoid(FAKE)
+    assert float(ours.d_loss(*D)) == pytest.approx(float(usual.d_loss(REAL, FAKE)), rel=1e-4)
+    assert float(ours.g_loss(D[1])) == pytest.approx(float(usual.g_loss(FAKE)), rel=1e-4)
+
+
+def maxout(kind):
+    layer, x = kind(3, pieces=2), normal(5, 4)
+    y = np.array(layer(x))
+    w, b = layer.get_weights()
+    assert y == pytest.approx((x @ w + b).reshape(5, 3, 2).max(-1), abs=1e-6)
+
+
+def many_dense(kind):
+    layer, h = kind(np.array([3, 2]), np.array([4, 1])), normal(2, 5, 3)
+    h[1, :, 2] = 0  # the second game has two units below and one above
+    y = np.array(layer(h))
+    w, b = layer.get_weights()
+    assert y[0] == pytest.approx(h[0] @ w[0] + b[0], abs=1e-6)
+    assert y[1, :, :1] == pytest.approx(h[1] @ w[1, :, :1] + b[1, :, :1], abs=1e-6)
+    assert not y[1, :, 1:].any()
+
+
+def shift(kind):
+    z = normal(5, 1)
+    assert np.array(kind()(z)) == pytest.approx(1 + 0.1 * z)
+
+
+def paced_adam(kind):
+    weights = keras.Variable(np.zeros((2, 3)))
+    optimizer = kind()
+    optimizer.pace = np.float32([[0.0], [0.1]])
+    optimizer.apply([ops.ones((2, 3))], [weights])
+    assert weights.numpy() == pytest.approx(np.float32([[0.0] * 3, [-0.1] * 3]), abs=1e-5)
+
+
+def restrained(kind):
+    generator = keras.Sequential([keras.Input((4,)), layers.Dense(6), layers.Reshape((3, 2))])
+    judge = keras.Sequential([keras.Input((3, 2)), layers.Dense(1, kernel_initializer="zeros")])
+    gan = one_step(kind, generator, judge, (3, 2))  # at first log 2 in each game: above the bound
+    judge.set_weights([np.ones((2, 1)), np.zeros(1)])
+    generator.set_weights([np.zeros((4, 6)), np.zeros(6)])
+    x, z = normal(20, 3, 2), normal(20, 4)
+    x[:, 0], x[:, 1] = 100, -100  # D is sure of the first game's data, and wrong about the second's
+    real, fake = np.array(gan.D(x)), np.array(gan.D(gan.G(z)))
+    by_game = (np.logaddexp(0, -real) + np.logaddexp(0, fake)).mean((0, 2)) / 2
+    assert by_game.min() < 0.6 < by_game.max()
+    assert float(gan.d_loss(x, z)) == pytest.approx(by_game[by_game > 0.6].sum() / 3, rel=1e-5)
+
+
+def one_ruler(kind):
+    """D normalises data and samples together, so it sees that the data have moved; ganbook's own does not."""
+    x, z = normal(20, 2), normal(20, 4)
+    for of, sees in ((kind, True), (ganbook.GAN, False)):
+        gan = one_step(of, discriminator=with_batch_norm(2, 1))
+        change = abs(float(gan.d_loss(x + 5, z) - gan.d_loss(x, z)))
+        assert (change > 1e-3) == sees
+
+
+def batch_norm_learns(kind):
+    return bool(one_step(kind, generator=with_batch_norm(4, 2)).generator.layers[0].moving_mean.numpy().any())
+
+
+def reaches(low, high):
+    def use(kind):
+        assert low < largest_sample(one_step(kind)) <= high
+
+    return use
+
+
+def two_sigmoids(kind):
+    D = np.array(one_step(kind).D(normal(20, 2)))
+    assert 0 < D.min() < D.max() < 1
+
+
+def cube(edge):
+    def use(kind):
+        z = np.array(one_step(kind).sample_z(2000))
+        assert 0.99 * edge < np.abs(z).max() <= edge
+        assert z.std() == pytest.approx(edge / 3**0.5, rel=0.03)
+
+    return use
+
+
+def instance_noise(kind):
+    line = keras.Sequential([keras.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+    gan = one_step(kind, mlp(4, (), 1), line, shape=(1,))
+    slope = line.layers[0].kernel.numpy().item()
+    assert np.std(gan.D(np.zeros((5000, 1), "float32"))) == pytest.approx(0.2 * slope, rel=0.05)
+
+
+def critic(kind):
+    """A straight line with slope s pays 10 (s - 1)^2 - 3 s where the data are 3 away: best is 1.15."""
+    gan = kind(mlp(1, (), 1), mlp(1, (), 1, initializer="ones"), 1)
+    gan.compile(keras.optimizers.Adam(0.01), keras.optimizers.SGD(0.0), steps_per_execution=50)
+    gan.fit(3 + normal(6400, 1), batch_size=64, verbose=0)
+    assert gan.discriminator.layers[-1].kernel.numpy().item() == pytest.approx(1.15, abs=0.05)
+
+
+def holds(check, expected=True):
+    def use(kind):
+        assert check(kind) == expected
+
+    return use
+
+
+CLASSES = {
+    "balance-manydense": many_dense,
+    "balance-pacedadam": paced_adam,
+    "balance-restrained": restrained,
+    "batch-norm-joint": one_ruler,
+    "costs-normalised": normalised,
+    "digits-maxout": maxout,
+    "digits-uniformgan": cube(3**0.5),
+    "failures-cramped": reaches(0.5, 1.0),
+    "failures-ofprobabilities": of_probabilities,
+    "failures-reaching": reaches(1.0, 2.5),
+    "failures-shift": shift,
+    "failures-twofaults": lambda kind: two_sigmoids(kind) or reaches(0.5, 1.0)(kind),
+    "failures-twosigmoids": two_sigmoids,
+    "label-smoothing-smoothed": lambda kind: two_targets(kind(0.9, 0.1)),
+    "museum-critic": critic,
+    "museum-forgetful": holds(batch_norm_learns, False),
+    "museum-instancenoise": instance_noise,
+    "museum-labels": lambda kind: two_targets(kind(lambda: 0.9, lambda: 0.1)),
+    "museum-mended": holds(batch_norm_learns),
+    "museum-oneminibatch": one_ruler,
+    "museum-published": critic,
+    "museum-uniformnoise": cube(1.0),
+}
+
+
+def test_every_class_is_used():
+    assert set(CLASSES) == {name for name, s in FOUND.items() if s.piece.kind == "class"}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_pasted_alone_a_class_works(name):
+    keras.utils.set_random_seed(0)
+    fresh = {"__name__": "pasted"}
+    exec(FOUND[name].text, fresh)
+    CLASSES[name](fresh[FOUND[name].piece.name])
+
+
+# What a function gives, where it takes numbers, arrays or nets alone.
+
+CALLS = {
+    "costs-prices": "np.allclose(prices(0.0), [-np.log(2) / 2, np.log(2) / 2, -1 / 2])",
+    "costs-weights-of": "np.allclose(weights_of(0.0), [1 / 2, 1 / 2, 1])",
+    "costs-adam": "adam(0.01).learning_rate == np.float32(0.01)",
+    "costs-flat": "flat([np.ones((2, 3)), np.zeros(4)]).sum() == 6",
+    "costs-cells": "cells(np.array([1.0, 3.0])) == '2 ± 1.4'",
+    "first-gan-sigmoid": "sigmoid(0.0) == 0.5",
+    "first-gan-make-generator": "make_generator(4)(np.ones((2, 4))).shape == (2, 28, 28, 1)",
+    "first-gan-make-discriminator": "make_discriminator()(np.ones((2, 28, 28, 1))).shape == (2, 1)",
+    "first-gan-moved": "moved(net, [w + 2 for w in net.get_weights()]) == pytest.approx(2)",
+    "minimax-noise-slices": "np.allclose(noise_slices(3).sum(), 0)",
+    "minimax-small-net": "small_net()(np.ones((5, 1))).shape == (5, 1)",
+    "optimum-c-by-quadrature": "abs(C_by_quadrature(stats.norm(), stats.norm()) + np.log(4)) < 1e-6",
+    "optimum-value": "value(np.zeros(1), np.zeros(1)) == pytest.approx(-np.log(4))",
+    "optimum-c-of": "C_of(half, half) == pytest.approx(-np.log(4))",
+    "optimum-descend": "np.allclose(descend(np.array([0.3, 0.7]), half, 1.0, 20)[-1], [0.3, 0.7])",
+    "training-change": "change(net, [w - 1 for w in net.get_weights()]) == pytest.approx(1)",
+    "training-newly-drawn": "np.ptp(newly_drawn(net)[0] - net.get_weights()[0]) > 0",
+    "two-players-log-p": "np.allclose(np.exp(log_p(np.eye(2), half)), 1 / 4)",
+    "two-players-posterior": "np.allclose(posterior(np.eye(2), 0.3, half, half), 0.3)",
+    "dcgan-transposed": "transposed(np.ones(3), np.ones(4)).tolist() == [1, 2, 2, 2, 2, 1]",
+    "dcgan-taps": "np.ptp(taps(4)) == 0 < np.ptp(taps(3))",
+    "dcgan-make-generator": "make_generator(resize=True)(np.ones((2, 64))).shape == (2, 28, 28, 1)",
+    "dcgan-make-discriminator": "make_discriminator(pool=True)(np.ones((2, 28, 28, 1))).shape == (2, 1)",
+    "dcgan-work": "work((net, net)) == 2 * 2 * 3",
+    "dcgan-patches": "np.allclose(patches(normal(2, 28, 28, 1)).mean(-1), 0, atol=1e-5)",
+    "dcgan-rhythm": "rhythm(np.ones((2, 8, 8))) == 0",
+    "dcgan-length": "length(np.full(3, -2)) == 2",
+    "digits-make-generator": "abs(make_generator(x)(np.zeros((1, 64))) - x.mean(0)).numpy().max() < 1e-5",
+    "digits-make-discriminator": "make_discriminator(x)(x).shape == (4, 1)",
+    "digits-pictures": "pictures(np.ones((2, 784))).shape == (2, 28, 28, 1)",
+    "digits-unequal": "0 < unequal(ganbook.faces(200, seed=0)[0]) < 0.1",
+    "digits-roughness": "roughness(np.arange(12.0).reshape(1, 2, 6, 1)) == 1",
+    "digits-moved": "moved(np.eye(1, 784), 1, 1).argmax() == 29",
+    "evaluation-parzen": "np.allclose(parzen(np.zeros((1, 1)), 1, 1.0), stats.norm.logpdf(0))",
+    "evaluation-pixels": "pixels(-np.ones((2, 3, 3))).tolist() == [[0.0] * 9] * 2",
+    "evaluation-kernel": "kernel(np.ones((1, 4)), np.ones((2, 4))).tolist() == [[8, 8]]",
+    "evaluation-kept": "kept(half[None], half[None]) == 0",
+    "balance-network": "network((1, 2), 2, np.array([[3]]), 1)(np.ones((5, 1, 2))).shape == (5, 1, 1)",
+    "balance-every": "every((1, 2), 3)[0].tolist() == [1] * 6 + [2] * 6",
+    "balance-layered": "layered(np.array([1, 3])).tolist() == [[32, 32], [0, 32], [0, 32]]",
+    "batch-norm-batch-norm": "np.allclose(batch_norm(np.array([3.0, 5.0])), [-1, 1])",
+    "batch-norm-formula": "formula(0, 4) == 0.5",
+    "batch-norm-within-batch": "within_batch(np.array([[1.0, -1.0], [2.0, -2.0]])) == pytest.approx(-1)",
+    "batch-norm-virtual-batch-norm": "virtual_batch_norm(normal(6, 3), 4).shape == (2, 3)",
+    "batch-norm-face-generator": "face_generator(layers.ReLU)(np.ones((2, 8))).shape == (2, 32, 32, 3)",
+    "batch-norm-warmth": "warmth(np.ones((2, 4, 4, 3))).tolist() == [0, 0]",
+    "batch-norm-forger": "forger()(np.float32([[3]])) == 3",
+    "batch-norm-detective": "detective()(np.ones((2, 1))).shape == (2, 1)",
+    "failures-grower": "grower(3, resize=True)(np.ones((2, 16))).shape == (2, 16, 16, 1)",
+    "failures-looker": "looker()(np.ones((2, 16, 16, 1))).shape == (2, 1)",
+    "failures-grid-share": "grid_share(np.indices((16, 16)).sum(0)[None, ..., None] % 2) == pytest.approx(1)",
+    "label-smoothing-price": "abs(price(REAL, 0.9) - cross_entropy(0.9, REAL)) < 1e-5",
+    "label-smoothing-pays": "pays(0.0, 1.0, 1.0, 0.9, 0.1) == pytest.approx(2 * np.log(2))",
+    "label-smoothing-half-time": "half_time([8, 7, 3, 0], every=10) == 20",
+    "labels-told-the-label": "told_the_label(net, 1, 1)([np.ones((5, 1))] * 2).shape == (5, 3)",
+    "labels-ring-nets": "[n.outputs[0].shape[1] for n in ring_nets()] == [2, 1]",
+    "labels-judge": "judge(lambda x, c, width: net(x), (2,), 2, 0)([np.ones((5, 2))] * 2).shape == (5, 3)",
+    "museum-distinct": "distinct(np.linspace(0, 2 * np.pi, 8)) == 7",
+    "museum-cost": "cost(1, 0) == pytest.approx(np.log(2))",
+    "museum-small-gan": "small_gan()(np.ones((5, 8))).shape == (5, 2)",
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_pasted_alone_a_function_works(name):
+    from scipy import stats
+
+    net, x = mlp(2, (), 3), np.random.default_rng(0).uniform(0.1, 0.9, (4, 784)).astype("float32")
+    fresh = {"__name__": "pasted"}
+    exec(FOUND[name].text, fresh)
+    given = {"net": net, "x": x, "half": np.array([0.5, 0.5]), "stats": stats}
+    assert eval(CALLS[name], globals() | given | fresh)

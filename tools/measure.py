@@ -1,0 +1,158 @@
+"""Run chapters with other seeds and record what every claim measured: python tools/measure.py SEED...
+
+Seed 0 is the book's own. One file a chapter, book/measured/PART/CHAPTER.json, written after each run: an
+interrupted call goes on where it stopped, and a seed measured with the code as it stands is not run again.
+A claim that fails is recorded, and the notebook goes on. Each run has one thread; as many run as there are
+cores.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = pathlib.Path(__file__).parents[1]
+BOOK = ROOT / "book"
+MEASURED = BOOK / "measured"
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def chapters(book=BOOK):
+    """Every chapter's notebook, the template and what Jupyter leaves about excepted."""
+    found = sorted(book.glob("*/*.ipynb"))
+    return [path for path in found if path.parent.name not in ("template", ".ipynb_checkpoints")]
+
+
+def digest(path):
+    """A fingerprint of what a notebook computes: its code, without comments and docstrings."""
+    code = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            tree = ast.parse(cell.source.replace("    %pip", "    #"))
+            for node in ast.walk(tree):
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+                    node.body = node.body[1:] or [ast.Pass()]
+            code.append(ast.unparse(tree))
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
+
+
+def record_of(path):
+    return (MEASURED / path.relative_to(BOOK)).with_suffix(".json")
+
+
+def recorded(path, code):
+    """What is known of a chapter with this code, perhaps nothing."""
+    try:
+        record = json.loads(record_of(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        record = {}
+    return record if record.get("code") == code else {"code": code, "seeds": {}}
+
+
+def measure(job):
+    """(path, seed) to (path, seed, fingerprint, what was measured), in a process whose time is its own."""
+    path, seed = job
+    code, notebook = digest(path), nbformat.read(path, as_version=4)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        lines = pathlib.Path(folder, "record")
+        env = {**os.environ, "GANBOOK_SEED": str(seed), "GANBOOK_RECORD": str(lines)}
+        resources = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, timeout=1200, allow_errors=True, resources=resources)
+        client.execute(stderr=subprocess.DEVNULL, env=env)
+        claims = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (
+        path,
+        seed,
+        code,
+        {
+            "wall_s": round(time.monotonic() - start),
+            "processor_s": round(used.ru_utime + used.ru_stime),
+            "claims": [[c["claim"], c["bound"], float(f"{c['value']:.4g}"), c["holds"]] for c in claims],
+            "errors": errors(notebook),
+        },
+    )
+
+
+def errors(notebook):
+    """What stopped a cell, failed claims and planned failures aside."""
+    found = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            planned = "raises-exception" in cell.metadata.get("tags", [])
+            if output.output_type == "error" and output.ename != "ClaimError" and not planned:
+                found.append(f"{output.ename}: {output.evalue}"[:200])
+    return found
+
+
+def processor():
+    """The processor's name where Linux says it."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    except (FileNotFoundError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def keep(path, seed, code, run):
+    """Add a run to the record of its chapter; the file is replaced whole."""
+    import keras
+    import tensorflow as tf
+
+    record = recorded(path, code)
+    record["seeds"][str(seed)] = run
+    record["with"] = {"keras": keras.__version__, "tensorflow": tf.__version__, "processor": processor()}
+    target = record_of(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(target)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("seeds", nargs="+", type=int)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
+    asked = parser.parse_args()
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    jobs = [
+        (path, seed)
+        for seed in asked.seeds
+        for path in chapters()
+        if str(seed) not in recorded(path)["seeds"]
+    ]
+    failed = 0
+    with multiprocessing.get_context("spawn").Pool(asked.jobs, maxtasksperchild=1) as pool:
+        for number, (path, seed, code, run) in enumerate(pool.imap_unordered(measure, jobs), 1):
+            keep(path, seed, code, run)
+            wrong = [
+                f"✗ {text}: {value:g}, {bound}" for text, bound, value, holds in run["claims"] if not holds
+            ]
+            wrong += run["errors"]
+            failed += bool(wrong)
+            name = path.relative_to(BOOK).with_suffix("")
+            held = sum(claim[3] for claim in run["claims"])
+            print(
+                f"{number} of {len(jobs)}: {name}, seed {seed}: {held} of {len(run['claims'])} held,", end=" "
+            )
+            print(f"{run['wall_s']} s", *wrong, sep="\n  ", flush=True)
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
