@@ -12,7 +12,7 @@ GROUPS := tensorflow notebooks book test lint build
 export TF_CPP_MIN_LOG_LEVEL := 3
 export KERAS_BACKEND := tensorflow
 
-.PHONY: help book test lint check colab-check run serve clean lock address
+.PHONY: help book test lint check colab-check measure run serve clean lock address
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -23,7 +23,7 @@ book: $(READY)  ## render the book from the committed outputs, warnings as error
 	$(BIN)/jupyter-book build . --quiet --warningiserror --nitpick --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
-test: $(READY)  ## unit tests, and every notebook rerun and compared with its committed outputs
+test: book  ## unit tests, the site in a browser, every notebook rerun and compared with its outputs
 	$(BIN)/python -m pytest
 
 lint: $(READY)  ## style of the package, the tests and the notebooks; spelling
@@ -35,11 +35,14 @@ colab-check: $(READY) $(COLAB)/installed  ## run chapters with Colab's packages:
 	$(BIN)/python tools/colab_check.py $(if $(ROTATION),--rotation $(ROTATION)) $(NB)
 
 check: ROTATION := 2
-check: lint test book colab-check  ## all of the above, two chapters for Colab: what .ci/run calls
+check: lint test colab-check  ## all of the above, two chapters for Colab: what .ci/run calls
 
 run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan.ipynb
 	@test -n "$(NB)" || { echo "NB is empty: want a notebook, one of: $(CHAPTERS)"; exit 2; }
 	$(BIN)/python tools/run_notebook.py $(NB)
+
+measure: $(READY)  ## record what the claims measure: the book's seed, or make measure SEEDS="1 2 3"
+	$(BIN)/python tools/measure.py $(or $(SEEDS),0)
 
 serve: book  ## the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html

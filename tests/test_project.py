@@ -31,7 +31,8 @@ def test_the_address_has_one_home_and_no_stale_copy():
     url = tool.address()
     copies = {}
     for path, text in tool.texts():
-        for account in re.findall(r"github\.com/([\w-]+)/ganbook|github/([\w-]+)/ganbook", text):
+        copy = r"github\.com/([\w-]+)/ganbook|github/([\w-]+)/ganbook|([\w-]+)\.github\.io/ganbook"
+        for account in re.findall(copy, text):
             copies.setdefault("".join(account), []).append(path.name)
     assert set(copies) == {tool.slug(url).split("/")[0]}
     assert {"_config.yml", "pyproject.toml", "first-gan.ipynb", "README.md"} <= set(*copies.values())
@@ -41,9 +42,9 @@ def test_setting_the_address_changes_every_copy(tmp_path, monkeypatch):
     tool = load_tool("set_address")
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     old, new = "your_account/ganbook", "someone/book"
-    text = "git+https://github.com/{0} and github/{0}/blob"
+    text = "git+https://github.com/{0} and github/{0}/blob and https://{1}/book"
     (tmp_path / "_config.yml").write_text(f"repository:\n  url: https://github.com/{old}\n")
-    (tmp_path / "a.md").write_text(text.format(old))
+    (tmp_path / "a.md").write_text(text.format(old, "your_account.github.io/ganbook"))
     (tmp_path / "b.md").write_text("no address")
     subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
     monkeypatch.setattr(tool, "ROOT", tmp_path)
@@ -52,7 +53,7 @@ def test_setting_the_address_changes_every_copy(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["set_address", "https://github.com/someone/book.git"])
     tool.main()
     assert tool.address() == "https://github.com/someone/book"
-    assert (tmp_path / "a.md").read_text() == text.format(new)
+    assert (tmp_path / "a.md").read_text() == text.format(new, "someone.github.io/book")
     monkeypatch.setattr(sys, "argv", ["set_address", "example.org"])
     with pytest.raises(SystemExit, match=r"URL='example\.org'"):
         tool.main()

@@ -4,13 +4,14 @@ A Sphinx extension: Jupyter Book loads it as a local extension of _config.yml.
 """
 
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 from PIL import Image
 
 # The theme lets the keyboard reach code that has to scroll, but looks for it only when the window changes.
 UNFOLDED = """document.addEventListener('click', event => {
   if (event.target.closest('.toggle, summary')) window.dispatchEvent(new Event('resize'));
-});"""
+}, true);"""
 
 PREVIEW = (1200, 630)  # what social networks show beside a link
 
@@ -25,6 +26,15 @@ def without_thebe(app):
     """Jupyter Book loads live cells, whose script is on another host, on every page; this book has none."""
     for listeners in app.events.listeners.values():
         listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+
+
+def sitemap(app, exception):
+    """Every page, also those that this build left as they were, which sphinx-sitemap would leave out."""
+    urlset = ElementTree.Element("urlset", xmlns="http://www.sitemaps.org/schemas/sitemap/0.9")
+    for page in sorted(app.env.found_docs):
+        url = ElementTree.SubElement(urlset, "url")
+        ElementTree.SubElement(url, "loc").text = app.config.html_baseurl + app.builder.get_target_uri(page)
+    ElementTree.ElementTree(urlset).write(app.outdir / "sitemap.xml", encoding="utf-8", xml_declaration=True)
 
 
 def without_icon_script(app, exception):
@@ -51,4 +61,5 @@ def setup(app):
     app.connect("builder-inited", without_thebe)
     app.connect("build-finished", without_icon_script)
     app.connect("build-finished", preview)
+    app.connect("build-finished", sitemap)
     return {"parallel_read_safe": True}

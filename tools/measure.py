@@ -68,6 +68,7 @@ def measure(job):
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         lines = pathlib.Path(folder, "record")
+        lines.touch()  # a notebook that fails at once claims nothing
         env = {**os.environ, "GANBOOK_SEED": str(seed), "GANBOOK_RECORD": str(lines)}
         resources = {"metadata": {"path": folder}}
         client = NotebookClient(notebook, timeout=1200, allow_errors=True, resources=resources)
@@ -134,7 +135,7 @@ def main():
         (path, seed)
         for seed in asked.seeds
         for path in chapters()
-        if str(seed) not in recorded(path)["seeds"]
+        if str(seed) not in recorded(path, digest(path))["seeds"]
     ]
     failed = 0
     with multiprocessing.get_context("spawn").Pool(asked.jobs, maxtasksperchild=1) as pool:

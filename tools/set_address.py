@@ -34,13 +34,19 @@ def slug(url):
     return url.removeprefix("https://github.com/")
 
 
+def site(url):
+    """account.github.io/repository, where the code host publishes the book."""
+    account, repository = slug(url).split("/")
+    return f"{account}.github.io/{repository}"
+
+
 def main():
     new = (sys.argv[1] if len(sys.argv) == 2 else "").removesuffix("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w-]+/[\w.-]+", new):
         sys.exit(f"URL={new!r}: want https://github.com/account/repository")
     old = address()
     for path, text in list(texts()):
-        changed = text.replace(slug(old), slug(new))
+        changed = text.replace(slug(old), slug(new)).replace(site(old), site(new))
         if changed != text:
             path.write_text(changed, encoding="utf-8")
             print(path.relative_to(ROOT))
