@@ -17,8 +17,9 @@ PLAIN = MarkdownIt("commonmark").enable("table")
 # What these show, such as {numref}`fig-ring`, still names what is meant, and the sentence goes on. A path or
 # an empty link does not: links to pages have a text.
 ROLES = {"cite:p", "cite:t", "eq", "numref", "prf:ref", "ref"}
-# A target, a comment, a cell break, an equation's label, attributes, a footnote.
-MYST = r"^\([\w-]+\)=|^%|^\+\+\+|^\$\$ *\(|^\{[.#]|[\])`]\{[.#]|\[\^"
+# A target, a comment, a cell break, attributes, a footnote. An equation's label stands behind it, as
+# (eq-value), and reads like what it is; roles name it by the same words.
+MYST = r"^\([\w-]+\)=|^%|^\+\+\+|^\$\$ *\((?!eq-)|^\{[.#]|[\])`]\{[.#]|\[\^"
 
 
 def known_to_mathjax():
