@@ -10,8 +10,7 @@ from test_project import ROOT, load_tool
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools")
+def tool():
     return load_tool("colab_check")
 
 

@@ -26,9 +26,7 @@ CHAPTERS = [page for page in PAGES if (ROOT / page).with_suffix(".ipynb").exists
 FIRST = "book/game/first-gan"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 REPOSITORY, SITE = CONFIG["repository"]["url"], CONFIG["html"]["baseurl"]
-COLAB = (
-    f"https://colab.research.google.com/{REPOSITORY.removeprefix('https://').replace('.com', '')}/blob/main"
-)
+COLAB = REPOSITORY.replace("github.com", "colab.research.google.com/github") + "/blob/main"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 

@@ -18,7 +18,6 @@ import ganbook
 from ganbook import mlp
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tools"))  # the tools import one another
 snippets, page = map(importlib.import_module, ("snippets", "snippets_page"))
 
 FOUND = {s.anchor.removeprefix("snippet-"): s for path in page.chapters() for s in page.of_chapter(path)[0]}

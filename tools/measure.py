@@ -131,12 +131,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     asked = parser.parse_args()
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    jobs = [
-        (path, seed)
-        for seed in asked.seeds
-        for path in chapters()
-        if str(seed) not in recorded(path, digest(path))["seeds"]
-    ]
+    known = {path: recorded(path, digest(path))["seeds"] for path in chapters()}
+    jobs = [(path, seed) for seed in asked.seeds for path in known if str(seed) not in known[path]]
     failed = 0
     with multiprocessing.get_context("spawn").Pool(asked.jobs, maxtasksperchild=1) as pool:
         for number, (path, seed, code, run) in enumerate(pool.imap_unordered(measure, jobs), 1):

@@ -15,6 +15,7 @@ from itertools import groupby
 
 import nbformat
 import yaml
+from measure import chapters
 from sphinx.util import logging
 
 BOOK = pathlib.Path(__file__).parents[1] / "book"
@@ -24,12 +25,9 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
 
 
-def chapters(book):
+def names(book):
     """The chapters' names, such as game/first-gan."""
-    found = [
-        path for path in book.glob("*/*.ipynb") if path.parent.name not in ("template", ".ipynb_checkpoints")
-    ]
-    return sorted(path.relative_to(book).with_suffix("").as_posix() for path in found)
+    return [path.relative_to(book).with_suffix("").as_posix() for path in chapters(book)]
 
 
 def printed(book, chapter):
@@ -150,7 +148,7 @@ def table(book):
 def times(book=BOOK):
     """{chapter: (minutes to read, seconds to run)}; None for the second where nothing is recorded."""
     found = {}
-    for chapter in chapters(book):
+    for chapter in names(book):
         cells = nbformat.read(book / f"{chapter}.ipynb", as_version=4).cells
         text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
         without_formulas = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", " ", text, flags=re.DOTALL)
@@ -174,7 +172,7 @@ def fill(app, docname, source):
     if not has_table and not asked:
         return
     book = pathlib.Path(app.srcdir, "book")
-    used = chapters(book) if has_table else sorted(asked)
+    used = names(book) if has_table else sorted(asked)
     for chapter in used:
         app.env.note_dependency(str(book / f"{chapter}.ipynb"))
         app.env.note_dependency(str(book / "measured" / f"{chapter}.json"))
