@@ -26,7 +26,7 @@ def networks(generator, discriminator, latent_dim):
         )
 
 
-def compile_arguments(d_optimizer, g_optimizer, loss):
+def compile_arguments(d_optimizer, g_optimizer, loss, steps_per_execution):
     for name, optimizer in (("d_optimizer", d_optimizer), ("g_optimizer", g_optimizer)):
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise ValueError(f"{name}={optimizer!r}: want a keras.optimizers.Optimizer")
@@ -37,6 +37,8 @@ def compile_arguments(d_optimizer, g_optimizer, loss):
             f"loss={loss!r}: want an object with d_loss(real, fake) and g_loss(fake), "
             "such as ganbook.NonSaturating()"
         )
+    if steps_per_execution is not None:
+        _checks.positive_int("steps_per_execution", steps_per_execution)
 
 
 def fit_arguments(gan, x, c, batch_size, others):

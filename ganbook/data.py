@@ -171,12 +171,25 @@ def batches(x, c=None, batch_size=64, seed=None):
         raise ValueError(f"batch_size={batch_size}: want at most the {len(x)} examples of x")
     if c is not None and len(c) != len(x):
         raise ValueError(f"c has {len(c)} conditions: want {len(x)}, one an example of x")
-    dataset = tf.data.Dataset.from_tensor_slices(x if c is None else (x, c))
-    dataset = dataset.shuffle(len(x), seed=book_seed() if seed is None else seed)
+    n, whole = len(x), len(x) // batch_size
+    with tf.device("CPU"):
+        arrays = tf.nest.map_structure(tf.constant, x if c is None else (x, c))
+
+    def an_epoch(seeds):
+        order = tf.random.experimental.stateless_shuffle(tf.range(n), seeds)
+        rows = tf.reshape(order[: whole * batch_size], (whole, batch_size))
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+    # Shuffled numbers of examples, and a few batches gathered at once: `shuffle` and `batch` handle every
+    # example on its own, which takes as long as a step of small networks (benchmarks/README.md).
+    seed = book_seed() if seed is None else seed
+    epoch = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(2).batch(2).flat_map(an_epoch)
+    dataset = epoch.batch(8).map(lambda i: tf.nest.map_structure(lambda a: tf.gather(a, i), arrays)).unbatch()
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(whole))
     options = tf.data.Options()
     # With autotune on, `fit` returns only at the next power of two times 10 ms.
     options.autotune.enabled = False
-    dataset = dataset.batch(batch_size, drop_remainder=True).with_options(options)
+    dataset = dataset.with_options(options)
     # So that `GAN.fit` can check all of it. A look at the first batch would reshuffle the ones that follow.
     dataset.ganbook_arrays = (x, c)
     return dataset

@@ -44,15 +44,19 @@ class GAN(keras.Model):
         self.g_tracker = keras.metrics.Mean(name="g_loss")
         self.built = generator.built and discriminator.built
 
-    def compile(self, d_optimizer, g_optimizer, loss=None, **kwargs):
+    def compile(self, d_optimizer, g_optimizer, loss=None, steps_per_execution=None, **kwargs):
         """Set an optimizer for each player, and the loss: `NonSaturating()` unless given.
 
-        kwargs: `steps_per_execution`, `jit_compile` and `run_eagerly` of keras.Model.compile.
+        Args:
+            steps_per_execution: train steps between two returns to Python, which callbacks that watch
+                batches then see. The numbers do not depend on it. Default: 25, and 1 where a callback
+                given to `fit` watches batches, or on several devices, where Keras 3.15 fails with more.
+            kwargs: `jit_compile` and `run_eagerly` of keras.Model.compile.
         """
         loss = NonSaturating() if loss is None else loss
-        _gan_checks.compile_arguments(d_optimizer, g_optimizer, loss)
-        super().compile(optimizer=None, **kwargs)
-        self._compile_kwargs = kwargs
+        _gan_checks.compile_arguments(d_optimizer, g_optimizer, loss, steps_per_execution)
+        super().compile(optimizer=None, steps_per_execution=steps_per_execution or 1, **kwargs)
+        self._compile_kwargs = kwargs | {"steps_per_execution": steps_per_execution}
         self.loss = loss
         # Keras scales the loss of one optimizer; here are two.
         half = self.dtype_policy.name == "mixed_float16"
@@ -122,6 +126,7 @@ class GAN(keras.Model):
         """
         _gan_checks.fit_arguments(self, x, y, batch_size, kwargs)
         self._build_optimizers()
+        self._group_steps(kwargs.get("steps_per_epoch"), kwargs.get("callbacks"))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns that it does not shuffle a dataset
         return super().fit(x, y, batch_size=batch_size, **kwargs)
@@ -175,6 +180,30 @@ class GAN(keras.Model):
             with self.distribute_strategy.scope():
                 self.d_optimizer.build(self.discriminator.trainable_variables)
                 self.g_optimizer.build(self.generator.trainable_variables)
+
+    def _group_steps(self, steps_per_epoch, callbacks):
+        """Set steps_per_execution, a divisor of steps_per_epoch: Keras would go on to the next multiple."""
+        devices = self.distribute_strategy.num_replicas_in_sync
+        n = self._compile_kwargs["steps_per_execution"]
+        if n is None:
+            n = 1 if devices > 1 or _watches_batches(callbacks) else 25
+        if n > 1 and devices > 1:
+            raise ValueError(f"steps_per_execution={n}: want 1, or none given, on {devices} devices")
+        if steps_per_epoch:
+            n = max(k for k in range(1, min(n, steps_per_epoch) + 1) if steps_per_epoch % k == 0)
+        if n != self.steps_per_execution:
+            self.steps_per_execution, self.train_function = n, None  # which makes Keras trace it anew
+
+
+def _watches_batches(callbacks):
+    """Whether a callback has a hook for batches. Keras' savers have, and do nothing there by the epoch."""
+    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    return any(
+        getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
+        for callback in tf.nest.flatten(getattr(callbacks, "callbacks", callbacks))
+        if callback is not None and getattr(callback, "save_freq", None) != "epoch"
+        for hook in hooks
+    )
 
 
 def _inputs(a, c):

@@ -186,6 +186,13 @@ class TestBatches:
         assert (first != second).any()
         assert (first.ravel() != np.sort(first.ravel())).any()
 
+    def test_every_order_is_as_likely(self):
+        """4 examples have 24 orders: 2,400 epochs hold about 100 of each."""
+        orders = np.array([x.numpy().ravel() for x in batches(self.x[:4], batch_size=4, seed=1).repeat(2400)])
+        counts = np.unique(orders, axis=0, return_counts=True)[1]
+        assert len(counts) == 24
+        assert stats.chisquare(counts).pvalue > 1e-3
+
     def test_the_order_is_that_of_the_seed(self, monkeypatch):
         def order(**kwargs):
             return np.concatenate(list(batches(self.x, batch_size=10, **kwargs))).ravel().tolist()

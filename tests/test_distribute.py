@@ -32,7 +32,15 @@ _, two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 for a, b in zip(one, two, strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 assert max(np.abs(a - b).max() for a, b in zip(start, one)) > 1e-3
-print("same")
+
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():  # Keras would fail while it traces
+    gan = GAN(mlp(2, [16], 2), mlp(2, [16], 1), latent_dim=2)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), steps_per_execution=5)
+try:
+    gan.fit(ring().sample(64, seed=0), verbose=0)
+except ValueError as error:
+    assert "steps_per_execution=5: want 1, or none given, on 2 devices" in str(error), error
+    print("same")
 """
 
 

@@ -303,12 +303,43 @@ class TestAsKerasModel:
             train(make(), backup(), Killed())
         assert same(whole, train(make(seed=5), backup()))
 
-    def test_steps_per_execution_changes_nothing(self):
-        one, many = make(), make(steps_per_execution=8)
-        for gan in (one, many):
-            gan.fit(X, batch_size=64, shuffle=False, verbose=0)
-        for a, b in zip(weights(one), weights(many), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    @pytest.mark.parametrize("steps_per_execution", [1, 3, 8, 100])
+    @pytest.mark.parametrize("fit", [{"epochs": 2}, {"steps_per_epoch": 10, "epochs": 3}])
+    def test_steps_per_execution_changes_nothing(self, fit, steps_per_execution):
+        """16 batches an epoch: nor does the number of steps, where Keras would go on to a multiple."""
+        plain, grouped = make(), make(steps_per_execution=steps_per_execution)
+        logs = []
+        for gan in (plain, grouped):
+            data = batches(X, batch_size=64, seed=3)
+            data = data.repeat() if "steps_per_epoch" in fit else data
+            logs.append(gan.fit(data, verbose=0, **fit).history)
+            assert int(gan.d_optimizer.iterations) == (30 if "steps_per_epoch" in fit else 32)
+        assert logs[0] == logs[1]
+        assert same(weights(plain), weights(grouped))
+
+    def test_steps_are_grouped_unless_a_callback_watches_them(self, tmp_path):
+        class Epochs(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                seen.append("epoch")
+
+        class Batches(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                seen.append(batch)
+
+        each = {"on_train_batch_begin": lambda batch, logs: seen.append(batch)}
+        gan = make()
+        for callbacks, expected in (
+            (Batches(), list(range(16))),
+            ([Epochs()], ["epoch"]),
+            ([Epochs(), Batches()], [*range(16), "epoch"]),
+            ([keras.callbacks.LambdaCallback(**each)], list(range(16))),
+        ):
+            seen = []
+            gan.fit(X, batch_size=64, callbacks=callbacks, verbose=0)
+            assert seen == expected
+        for callbacks in (None, [], keras.callbacks.BackupAndRestore(tmp_path / "b")):
+            gan.fit(X, batch_size=64, callbacks=callbacks, verbose=0)
+            assert gan.steps_per_execution == 25
 
     @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
     def test_mixed_precision(self, policy):
@@ -324,6 +355,46 @@ class TestAsKerasModel:
             keras.mixed_precision.set_dtype_policy("float32")
         assert np.isfinite([history["d_loss"], history["g_loss"]]).all()
         assert not same(before, weights(gan))
+
+    @pytest.mark.parametrize("d_steps", [1, 2])
+    def test_mixed_float16_takes_the_steps_of_float32(self, d_steps):
+        """A step of SGD shows any factor that scaling the two losses leaves behind."""
+
+        def moves(policy):
+            keras.mixed_precision.set_dtype_policy(policy)
+            try:
+                nets = [mlp(3, [64], 2, "tanh"), mlp(2, [64], 1, "tanh")]
+                for net, start in zip(nets, starts, strict=True):
+                    net.set_weights(start)
+                gan = GAN(*nets, latent_dim=3, d_steps=d_steps, seed=4)
+                gan.compile(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5))
+                gan.fit(X[:256], batch_size=256, shuffle=False, verbose=0)
+            finally:
+                keras.mixed_precision.set_dtype_policy("float32")
+            return [
+                np.concatenate([np.ravel(b - a) for a, b in zip(start, net.get_weights(), strict=True)])
+                for start, net in zip(starts, nets, strict=True)
+            ]
+
+        starts = [mlp(3, [64], 2, "tanh").get_weights(), mlp(2, [64], 1, "tanh").get_weights()]
+        for full, half in zip(moves("float32"), moves("mixed_float16"), strict=True):
+            assert np.linalg.norm(full) > 0.01
+            assert np.linalg.norm(half - full) < 0.01 * np.linalg.norm(full)
+
+    def test_each_player_has_a_loss_scale_of_its_own(self):
+        """D's overflows: it keeps its weights and halves its scale, and G takes its step."""
+        keras.mixed_precision.set_dtype_policy("mixed_float16")
+        try:
+            too_large = keras.optimizers.LossScaleOptimizer(adam(), initial_scale=2.0**30)
+            gan = make(nets=lambda: (mlp(3, [16], 2), mlp(2, [16], 1)), d_optimizer=too_large)
+            before = [weights(player) for player in (gan.discriminator, gan.generator)]
+            gan.fit(X[:64], batch_size=64, verbose=0)
+        finally:
+            keras.mixed_precision.set_dtype_policy("float32")
+        assert same(before[0], weights(gan.discriminator))
+        assert not same(before[1], weights(gan.generator))
+        assert float(gan.d_optimizer.dynamic_scale) == 2.0**29
+        assert float(gan.g_optimizer.dynamic_scale) == 2.0**15
 
     def test_networks_are_built_on_first_use(self):
         def nets():
@@ -386,6 +457,7 @@ class TestBadInput:
             ((one, one), "one object: want one for each player"),
             ((adam(), adam(), "hinge"), "loss='hinge': want an object with d_loss"),
             ((adam(), adam(), keras.losses.BinaryCrossentropy()), "want an object with d_loss"),
+            ((adam(), adam(), Minimax(), 0), "steps_per_execution=0: want an int of at least 1"),
         ):
             with pytest.raises(ValueError, match=message):
                 gan.compile(*arguments)
