@@ -1,5 +1,7 @@
 """The adversarial game as a Keras model: two players, one `train_step`."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -129,7 +131,8 @@ class GAN(keras.Model):
         self._group_steps(kwargs.get("steps_per_epoch"), kwargs.get("callbacks"))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns that it does not shuffle a dataset
-        return super().fit(x, y, batch_size=batch_size, **kwargs)
+        with _no_alarm_about_tracing():
+            return super().fit(x, y, batch_size=batch_size, **kwargs)
 
     @property
     def metrics(self):
@@ -193,6 +196,20 @@ class GAN(keras.Model):
             n = max(k for k in range(1, min(n, steps_per_epoch) + 1) if steps_per_epoch % k == 0)
         if n != self.steps_per_execution:
             self.steps_per_execution, self.train_function = n, None  # which makes Keras trace it anew
+
+
+@contextlib.contextmanager
+def _no_alarm_about_tracing():
+    """Every GAN traces a step of its own; TensorFlow counts them all as one and warns of too many."""
+
+    def quiet(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    tf.get_logger().addFilter(quiet)
+    try:
+        yield
+    finally:
+        tf.get_logger().removeFilter(quiet)
 
 
 def _watches_batches(callbacks):

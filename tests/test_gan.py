@@ -1,5 +1,7 @@
 """`GAN` against Algorithm 1 written out by hand, and as a keras.Model."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -316,6 +318,28 @@ class TestAsKerasModel:
             assert int(gan.d_optimizer.iterations) == (30 if "steps_per_epoch" in fit else 32)
         assert logs[0] == logs[1]
         assert same(weights(plain), weights(grouped))
+
+    def test_no_alarm_about_tracing(self):
+        """TensorFlow takes many models, each traced once, for one function traced in a loop."""
+
+        class Kept(logging.Handler):
+            def emit(self, record):
+                said.append(record.getMessage())
+
+        def speak(*_):
+            tf.get_logger().warning("5 out of the last 9 calls to f triggered tf.function retracing.")
+            tf.get_logger().warning("something else")
+
+        said, handler = [], Kept()
+        tf.get_logger().addHandler(handler)
+        try:
+            speaker = keras.callbacks.LambdaCallback(on_epoch_end=speak)
+            make().fit(X[:64], batch_size=64, callbacks=[speaker], verbose=0)
+            assert said == ["something else"]
+            speak()
+            assert len(said) == 3
+        finally:
+            tf.get_logger().removeHandler(handler)
 
     def test_steps_are_grouped_unless_a_callback_watches_them(self, tmp_path):
         class Epochs(keras.callbacks.Callback):
