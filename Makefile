@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/installed
-# Colab's packages, for colab-check alone.
+# Colab's packages, for colab-check alone; and PyTorch and JAX, for bench alone.
 COLAB := .venv-colab
+BENCH := .venv-bench
 CHAPTERS := $(shell find book -name '*.ipynb' -not -path '*/.*')
 GROUPS := tensorflow notebooks book test lint build
 
@@ -12,7 +13,7 @@ GROUPS := tensorflow notebooks book test lint build
 export TF_CPP_MIN_LOG_LEVEL := 3
 export KERAS_BACKEND := tensorflow
 
-.PHONY: help book test lint check colab-check measure run serve clean lock address
+.PHONY: help book test lint check colab-check measure bench bench-quick run serve clean lock address
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -44,11 +45,17 @@ run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan
 measure: $(READY)  ## record what the claims measure: the book's seed, or make measure SEEDS="1 2 3"
 	$(BIN)/python tools/measure.py $(or $(SEEDS),0)
 
+bench: $(READY) $(BENCH)/installed  ## ganbook beside its peers, an hour: all, or make bench SECTIONS="ring dcgan"
+	$(BENCH)/bin/python benchmarks/bench.py $(SECTIONS)
+
+bench-quick: $(BENCH)/installed  ## the same in two minutes, roughly: nothing is written
+	$(BENCH)/bin/python benchmarks/bench.py --quick
+
 serve: book  ## the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 clean:  ## remove what was built; the environments too
-	rm -rf _build $(VENV) $(COLAB) .pytest_cache .ruff_cache book/.ruff_cache
+	rm -rf _build $(VENV) $(COLAB) $(BENCH) .pytest_cache .ruff_cache book/.ruff_cache
 
 lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
 	$(BIN)/pip install -q uv
@@ -73,4 +80,11 @@ $(COLAB)/installed: tools/colab-requirements.txt
 	for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python $(PYTHON); do \
 	  "$$python" -c '' 2>/dev/null && exec "$$python" -m venv --clear $(COLAB); done; exit 2
 	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(BENCH)/installed: requirements.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -r requirements.txt -r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -186,28 +186,34 @@ def matmul(chunks):
     return {"gflops": gflops(tf.float32), "gflops_bfloat16": gflops(tf.bfloat16)}
 
 
-def operations(chunks):
-    """2 for every multiply-add. A gradient, of the weights or of the input, takes as many as the layer."""
+def forward_gflop(network, batch_size):
+    """GFLOP of each layer that has a kernel: 2 for a multiply-add, one by every entry a place."""
     from keras import layers
 
-    def forward(player):
-        """GFLOP of each layer that has a kernel, whose every entry is used once a position."""
-        gflop = []
-        for layer in player.layers:
-            if isinstance(layer, (layers.Dense, layers.Conv2D, layers.Conv2DTranspose)):
-                transposed = isinstance(layer, layers.Conv2DTranspose)
-                places = (layer.input if transposed else layer.output).shape[1:-1]  # () for Dense
-                kernel = int(np.prod(layer.kernel.shape))
-                gflop.append(2 * BATCH_SIZE * int(np.prod(places)) * kernel / 1e9)
-        return gflop
+    for layer in network.layers:
+        if isinstance(layer, (layers.Dense, layers.Conv2D, layers.Conv2DTranspose)):
+            transposed = isinstance(layer, layers.Conv2DTranspose)
+            places = (layer.input if transposed else layer.output).shape[1:-1]  # () for Dense
+            yield 2 * batch_size * int(np.prod(places)) * int(np.prod(layer.kernel.shape)) / 1e9
 
-    (g_first, *g_rest), (d_first, *d_rest) = map(forward, networks())
-    g, d = g_first + sum(g_rest), d_first + sum(d_rest)
-    d_backward = 2 * (d + sum(d_rest))  # on data and on samples; no gradient goes into the pictures
-    g_backward = d + g + sum(g_rest)  # through all of D, but not into the noise
-    tutorial = g + 2 * d + d_backward + g_backward
-    # ganbook's second pass of G, and of D on its samples: D has taken a step since.
-    return {"ganbook_gflop": round(tutorial + g + d, 2), "tutorial_gflop": round(tutorial, 2)}
+
+def step_gflop(generator, discriminator, batch_size):
+    """GFLOP of a step of D and of one of G. A gradient, of weights or input, takes as many as its layer.
+
+    Not counted: activations, normalisation, Adam. Products with the zeros of a padding are counted.
+    """
+    g, d = (list(forward_gflop(net, batch_size)) for net in (generator, discriminator))
+    # D's: samples; forward and back on them and on data, but not into the pictures.
+    # G's: forward through both; back through D to its input, through G to its noise but not into it.
+    return sum(g) + 4 * sum(d) + 2 * sum(d[1:]), 2 * sum(g) + sum(g[1:]) + 2 * sum(d)
+
+
+def operations(chunks):
+    nets = networks()
+    ours = sum(step_gflop(*nets, BATCH_SIZE))
+    # The tutorial has one batch of samples, and D's logits of them, for both players.
+    shared = sum(sum(forward_gflop(net, BATCH_SIZE)) for net in nets)
+    return {"ganbook_gflop": round(ours, 2), "tutorial_gflop": round(ours - shared, 2)}
 
 
 def memory(chunks):

@@ -1,0 +1,50 @@
+"""The tables of book/speed.md, from what `make bench` wrote to benchmarks/results.json.
+
+A Sphinx extension: Jupyter Book loads it as a local extension of _config.yml.
+"""
+
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import bench  # noqa: E402
+
+PAGE = "book/speed"
+
+
+def on_what(found):
+    """The machine and the versions, in a sentence."""
+    used = found["with"]
+    versions = ", ".join(f"{name} {used[package]}" for package, name in bench.PACKAGES.items())
+    return (
+        f"{used['cores']} cores of an {used['processor']}, Python {used['python']}, {versions}, {used['day']}"
+    )
+
+
+def filled(source, found):
+    """The page's Markdown with its marks replaced."""
+    tables = {
+        "goals": bench.goals_table(found),
+        "levers": bench.levers_table(found),
+        "chapters": bench.chapters_table(found),
+        "machine": on_what(found),
+    }
+    for name, table in tables.items():
+        mark = f"<!-- {name} -->"
+        if source.count(mark) != 1:
+            raise ValueError(f"{PAGE}.md has {mark} {source.count(mark)} times: want once")
+        source = source.replace(mark, table)
+    return source
+
+
+def fill(app, page, source):
+    if page == PAGE:
+        app.env.note_dependency(str(bench.RESULTS))
+        source[0] = filled(source[0], json.loads(bench.RESULTS.read_text(encoding="utf-8")))
+
+
+def setup(app):
+    app.connect("source-read", fill)
+    return {"parallel_read_safe": True}
