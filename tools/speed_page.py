@@ -28,6 +28,7 @@ def filled(source, found):
     tables = {
         "goals": bench.goals_table(found),
         "levers": bench.levers_table(found),
+        "levers, DCGAN": bench.dcgan_levers_table(found),
         "chapters": bench.chapters_table(found),
         "machine": on_what(found),
     }
