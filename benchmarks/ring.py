@@ -52,19 +52,28 @@ def our_gan(**compile_arguments):
     return gan
 
 
-def ganbook_fit(x, batch_size, autotune=False, **compile_arguments):
-    import tensorflow as tf
-
-    import ganbook
+def fitted(pipeline, **compile_arguments):
+    """A GAN's `fit` on the pipeline that a call of `pipeline` makes."""
 
     def make():
-        gan, data = our_gan(**compile_arguments), ganbook.batches(x, batch_size=batch_size)
-        options = tf.data.Options()
-        options.autotune.enabled = autotune
-        data = data.with_options(options)
+        gan, data = our_gan(**compile_arguments), pipeline()
         return lambda epochs: gan.fit(data, epochs=epochs, verbose=0)
 
     return make
+
+
+def autotuned(data, enabled):
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = enabled
+    return data.with_options(options)
+
+
+def ganbook_fit(x, batch_size, **compile_arguments):
+    import ganbook
+
+    return fitted(lambda: ganbook.batches(x, batch_size=batch_size), **compile_arguments)
 
 
 def one_step(x, batch_size):
@@ -72,21 +81,18 @@ def one_step(x, batch_size):
 
 
 def autotune(x, batch_size):
-    return ganbook_fit(x, batch_size, autotune=True)
+    import ganbook
+
+    return fitted(lambda: autotuned(ganbook.batches(x, batch_size=batch_size), True))
 
 
 def tf_data(x, batch_size):
     import tensorflow as tf
 
-    def make():
-        gan = our_gan()
-        data = tf.data.Dataset.from_tensor_slices(x).shuffle(len(x)).batch(batch_size)
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        data = data.with_options(options)
-        return lambda epochs: gan.fit(data, epochs=epochs, verbose=0)
+    import ganbook  # noqa: F401  (before the clock starts)
 
-    return make
+    slices = tf.data.Dataset.from_tensor_slices
+    return fitted(lambda: autotuned(slices(x).shuffle(len(x)).batch(batch_size), False))
 
 
 def xla(x, batch_size):

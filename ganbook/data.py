@@ -181,7 +181,7 @@ def batches(x, c=None, batch_size=64, seed=None):
         return tf.data.Dataset.from_tensor_slices(rows)
 
     # Shuffled numbers of examples, and a few batches gathered at once: `shuffle` and `batch` handle every
-    # example on its own, which takes as long as a step of small networks (benchmarks/README.md).
+    # example on its own, which takes as long as a step of small networks (book/speed.md).
     seed = book_seed() if seed is None else seed
     epoch = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(2).batch(2).flat_map(an_epoch)
     dataset = epoch.batch(8).map(lambda i: tf.nest.map_structure(lambda a: tf.gather(a, i), arrays)).unbatch()
