@@ -13,7 +13,7 @@ GROUPS := tensorflow notebooks book test lint build
 export TF_CPP_MIN_LOG_LEVEL := 3
 export KERAS_BACKEND := tensorflow
 
-.PHONY: help book test lint check colab-check measure bench bench-quick run serve clean lock address
+.PHONY: help book test lint check seed-check colab-check measure robust bench bench-quick run serve clean lock address
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -35,8 +35,12 @@ lint: $(READY)  ## style of the package, the tests and the notebooks; spelling
 colab-check: $(READY) $(COLAB)/installed  ## run chapters with Colab's packages: all, or make colab-check NB=...
 	$(BIN)/python tools/colab_check.py $(if $(ROTATION),--rotation $(ROTATION)) $(NB)
 
+# A seed that no chapter was tuned to, and that is not among the recorded ones.
+seed-check: $(READY)  ## two chapters, which the commit chooses, with another seed
+	$(BIN)/python tools/measure.py 7001 --rotation 2
+
 check: ROTATION := 2
-check: lint test colab-check  ## all of the above, two chapters for Colab: what .ci/run calls
+check: lint test seed-check colab-check  ## all of the above, two chapters for Colab: what .ci/run calls
 
 run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan.ipynb
 	@test -n "$(NB)" || { echo "NB is empty: want a notebook, one of: $(CHAPTERS)"; exit 2; }
@@ -45,10 +49,13 @@ run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan
 measure: $(READY)  ## record what the claims measure: the book's seed, or make measure SEEDS="1 2 3"
 	$(BIN)/python tools/measure.py $(or $(SEEDS),0)
 
+robust: $(READY) $(COLAB)/installed  ## every claim for other seeds, make robust SEEDS=10, and under other settings
+	$(BIN)/python tools/measure.py 0 $$(seq 1001 $$((1000 + $(or $(SEEDS),10)))) --settings
+
 bench: $(READY) $(BENCH)/installed  ## ganbook beside its peers, an hour: all, or make bench SECTIONS="ring dcgan"
 	$(BENCH)/bin/python benchmarks/bench.py $(SECTIONS)
 
-bench-quick: $(BENCH)/installed  ## the same in two minutes, roughly: nothing is written
+bench-quick: $(BENCH)/installed  ## a look at the ring and the DCGAN in two minutes: nothing is written
 	$(BENCH)/bin/python benchmarks/bench.py --quick
 
 serve: book  ## the rendered book on http://localhost:8000
@@ -59,7 +66,7 @@ clean:  ## remove what was built; the environments too
 
 lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate \
+	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate --generate-hashes \
 	  --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
 	  pyproject.toml $(GROUPS:%=--group %) --output-file requirements.txt
 
@@ -84,7 +91,7 @@ $(COLAB)/installed: tools/colab-requirements.txt
 
 $(BENCH)/installed: requirements.txt benchmarks/requirements.txt
 	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -r requirements.txt -r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

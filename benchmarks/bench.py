@@ -58,9 +58,9 @@ def in_turn(repeats, script, cases, *arguments):
 # Sections: what they return is kept in results.json.
 
 
-def ring(repeats=3, calls=3, cases=("ganbook", "keras-io", "pytorch", "jax")):
+def ring(repeats=3, calls=3, cases=("ganbook", "keras-io", "pytorch", "jax"), sizes=(64, 256)):
     found = {}
-    for batch_size in (64, 256):
+    for batch_size in sizes:
         runs = in_turn(repeats, "ring.py", cases, "--batch-size", batch_size, "--calls", calls)
         found[str(batch_size)] = {
             name: {
@@ -82,8 +82,7 @@ def levers():
     return {"ring": found, "dcgan": dcgan}
 
 
-def dcgan(repeats=3, chunks=3):
-    cases = ("matmul", "ganbook", "ganbook-bfloat16", "tensorflow", "pytorch")
+def dcgan(repeats=3, chunks=3, cases=("matmul", "ganbook", "ganbook-bfloat16", "tensorflow", "pytorch")):
     found = {}
     for name, several in in_turn(repeats, "dcgan.py", cases, "--chunks", chunks).items():
         figures = {"ms", "gflops", "gflops_bfloat16"} & set(several[0])
@@ -240,39 +239,24 @@ def ring_rows(found):
 
 
 def dcgan_rows(found):
-    ms = {name: found[name]["ms"] for name in ("ganbook", "ganbook-bfloat16", "tensorflow", "pytorch")}
-    tutorial, ours, half = ms["tensorflow"], ms["ganbook"], ms["ganbook-bfloat16"]
+    ms = {name: case["ms"] for name, case in found.items() if "ms" in case}
+    tutorial, ours = ms["tensorflow"], ms["ganbook"]
     rate = found["operations"]["ganbook_gflop"] / median(ours) * 1000
     machine = median(found["matmul"]["gflops"])
     theirs = f"TensorFlow's tutorial {spread(tutorial)}"
-    return [
-        row("DCGAN: ms/step", spread(ours), theirs, median(ours) / median(tutorial), "≤ 1.2", 1.2),
-        row(
-            "DCGAN: ms/step",
-            spread(ours),
-            f"PyTorch {spread(ms['pytorch'])}",
-            median(ours) / median(ms["pytorch"]),
-            "≤ 0.85",
-            0.85,
-        ),
-        row(
-            "DCGAN in `mixed_bfloat16`: ms/step",
-            spread(half),
-            theirs,
-            median(half) / median(tutorial),
-            "≤ 0.8",
-            0.8,
-        ),
-        row(
-            "DCGAN: share of the matrix-product rate",
-            f"{found['operations']['ganbook_gflop']:.1f} GFLOP a step, {rate:.0f} GFLOP/s",
-            f"matrix product {machine:.0f} GFLOP/s",
-            rate / machine,
-            "≥ 0.8",
-            0.8,
-            True,
-        ),
-    ]
+    out = [row("DCGAN: ms/step", spread(ours), theirs, median(ours) / median(tutorial), "≤ 1.2", 1.2)]
+    pytorch = ms["pytorch"]
+    ratio = median(ours) / median(pytorch)
+    out.append(row("DCGAN: ms/step", spread(ours), f"PyTorch {spread(pytorch)}", ratio, "≤ 0.85", 0.85))
+    if "ganbook-bfloat16" in ms:  # which a quick look leaves out
+        half = ms["ganbook-bfloat16"]
+        what, ratio = "DCGAN in `mixed_bfloat16`: ms/step", median(half) / median(tutorial)
+        out.append(row(what, spread(half), theirs, ratio, "≤ 0.8", 0.8))
+    counted = f"{found['operations']['ganbook_gflop']:.1f} GFLOP a step, {rate:.0f} GFLOP/s"
+    theirs = f"matrix product {machine:.0f} GFLOP/s"
+    what = "DCGAN: share of the matrix-product rate"
+    out.append(row(what, counted, theirs, rate / machine, "≥ 0.8", 0.8, True))
+    return out
 
 
 def fid_rows(found):
@@ -413,7 +397,10 @@ def main():
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"unknown sections {sorted(unknown)}: want some of {', '.join(SECTIONS)}")
     if args.quick:
-        found = {"ring": ring(1, 1), "dcgan": dcgan(1, 1), "import": imports(3)}
+        found = {
+            "ring": ring(1, 1, sizes=(64,)),
+            "dcgan": dcgan(1, 1, cases=("matmul", "ganbook", "tensorflow", "pytorch")),
+        }
         print(goals_table(found))
         return
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if args.sections else {}

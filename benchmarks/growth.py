@@ -2,7 +2,7 @@
 
     python benchmarks/growth.py
 
-One JSON line an axis, with milliseconds a step, the least of a few epochs of 4, at each value. The
+One JSON line an axis, with milliseconds a step, the least of many epochs of 4, at each value. The
 networks are `ganbook`'s DCGAN for 28 x 28 pictures, the data noise; an axis other than its own has batches
 of 64, width 24, 5,000 pictures, one step of D. `gflop` counts the convolutions' arithmetic of a step.
 """
@@ -55,7 +55,7 @@ def cost(batch_size, width, n, d_steps, epochs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=6, help="of 4 steps; default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=20, help="of 4 steps; default: %(default)s")
     args = parser.parse_args()
     for axis, values in AXES.items():
         ms, gflop = zip(*(cost(**BASE | {axis: value}, epochs=args.epochs) for value in values), strict=True)

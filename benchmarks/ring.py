@@ -166,7 +166,7 @@ def keras_io(x, batch_size):
         d_optimizer, g_optimizer = (keras.optimizers.Adam(RATE, beta_1=BETA_1) for _ in range(2))
         gan.compile(d_optimizer, g_optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
         data = tf.data.Dataset.from_tensor_slices(x).shuffle(1024).batch(batch_size).prefetch(2)
-        return lambda epochs: gan.fit(data, epochs=epochs, verbose=0)
+        return lambda epochs: gan.fit(data, epochs=epochs, shuffle=False, verbose=0)
 
     return make
 

@@ -12,6 +12,7 @@ from ganbook import (
     plots,
 )
 from ganbook.cartoons import faces
+from ganbook.checkpoint import Checkpoint
 from ganbook.claims import ClaimError, claim, seed
 from ganbook.classifiers import digit_features, digit_labels, face_factors, face_features
 from ganbook.data import Mixture, batches, cifar10, digits, grid, mixture_1d, ring
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GAN",
     "AddReference",
+    "Checkpoint",
     "ClaimError",
     "DropReference",
     "MaximumLikelihood",

@@ -1,5 +1,8 @@
 """What `GAN` checks of its arguments before any training, each with a ValueError that says what to do."""
 
+import contextlib
+import re
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -78,6 +81,40 @@ def enough_for_d_steps(x, d_steps):
         tf.debugging.assert_greater_equal(tf.shape(x)[0], d_steps, "a batch is smaller than d_steps")
     elif x.shape[0] < d_steps:
         raise ValueError(f"a batch has {x.shape[0]} examples: want at least d_steps={d_steps}")
+
+
+def finite(player, loss, gradients):
+    """Ops that fail where the loss of a player, "generator" or "discriminator", or a gradient is not finite.
+
+    The loss alone will not do: a ReLU can make 0 of NaN, and D's loss on the samples of a dead G a number.
+    """
+    first = tf.debugging.check_numerics(loss, f"the {player}'s loss")
+    with tf.control_dependencies([first]):  # where both are NaN, the loss is the cause
+        return [first] + [
+            tf.debugging.check_numerics(getattr(g, "values", g), f"the {player}'s gradient")
+            for g in gradients
+            if g is not None
+        ]
+
+
+@contextlib.contextmanager
+def says_which_step(gan):
+    """FloatingPointError with player and step in place of TensorFlow's error from `finite`."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(
+            r"the (\w+)'s (loss|gradient) : Tensor had (\S+(?: and \S+)?) values", error.message
+        )
+        if not found:
+            raise
+        player, what, value = found.groups()
+        optimizer = {"discriminator": gan.d_optimizer, "generator": gan.g_optimizer}[player]
+        step = int(optimizer.iterations) + 1
+        raise FloatingPointError(
+            f"the {player}'s {what} became {value} in its step {step}, which was not taken: "
+            "want smaller learning rates, or a loss and layers with bounded gradients"
+        ) from None
 
 
 def _examples(dataset):

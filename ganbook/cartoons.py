@@ -39,7 +39,7 @@ def faces(n, seed, **fixed):
     unknown = set(fixed) - set(FACTORS)
     if unknown:
         raise ValueError(f"{unknown.pop()}: no such factor; want one of {', '.join(FACTORS)}")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_checks.random_seed(seed))
     # Each is drawn even where it is fixed, so that fixing one leaves the others as they were.
     factors = {name: rng.random(n) if k is None else rng.integers(k, size=n) for name, k in FACTORS.items()}
     for name, value in fixed.items():
@@ -49,7 +49,7 @@ def faces(n, seed, **fixed):
 
 
 def _factor(name, value, n):
-    value, k = np.asarray(value), FACTORS[name]
+    value, k = _checks.array(name, value), FACTORS[name]
     if value.shape not in ((), (n,)):
         raise ValueError(f"{name} has shape {value.shape}: want one value or {n}")
     if k is None:

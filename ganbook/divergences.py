@@ -31,7 +31,7 @@ def js(p, q, cell, pi=0.5):
     Args:
         pi: the weight of p, in (0, 1).
     """
-    if not 0.0 < pi < 1.0:
+    if not _checks.is_real(pi) or not 0.0 < pi < 1.0:
         raise ValueError(f"pi={pi!r}: want a number in (0, 1)")
     p, q = _densities(p, q, cell)
     m = pi * p + (1.0 - pi) * q
@@ -49,19 +49,30 @@ def by_counts(points, edges):
         (m, m) float64 that integrates to 1 over the squares.
     """
     points = _checks.floats("points", points, shape=(2,))
+    edges = _checks.float64s("edges", edges)
+    if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+        raise ValueError(f"edges={edges.tolist()}: want at least two finite numbers, increasing")
     return np.histogram2d(*np.clip(points, edges[0], edges[-1]).T, edges, density=True)[0]
 
 
 def optimal_discriminator(p_data, p_g):
     """D* = p_data / (p_data + p_g), in [0, 1], NaN where both are 0 (2014 paper, Proposition 1)."""
-    p_data, p_g = np.asarray(p_data, "float64"), np.asarray(p_g, "float64")
+    p_data, p_g = _checks.float64s("p_data", p_data), _checks.float64s("p_g", p_g)
+    try:
+        np.broadcast_shapes(p_data.shape, p_g.shape)
+    except ValueError:
+        message = f"p_data has shape {p_data.shape}, p_g has shape {p_g.shape}: want one grid for both"
+        raise ValueError(message) from None
+    for name, density in (("p_data", p_data), ("p_g", p_g)):
+        if not (density >= 0).all():  # not so of NaN either
+            raise ValueError(f"{name} has the value {density.min()}: want none below 0, and no NaN")
     with np.errstate(invalid="ignore"):
         return p_data / (p_data + p_g)
 
 
 def _densities(p, q, cell):
     cell = _checks.positive_float("cell", cell)
-    p, q = np.asarray(p, "float64"), np.asarray(q, "float64")
+    p, q = _checks.float64s("p", p), _checks.float64s("q", q)
     if p.shape != q.shape:
         raise ValueError(f"p has shape {p.shape}, q has shape {q.shape}: want one grid for both")
     for name, density in (("p", p), ("q", q)):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from ganbook import _checks, _gan_checks
+from ganbook.checkpoint import Checkpoint
 from ganbook.losses import NonSaturating
 
 
@@ -111,7 +112,12 @@ class GAN(keras.Model):
             # Each replica of tf.distribute contributes its share to the sum that the optimizer takes.
             share = optimizer.scale_loss(loss / tf.distribute.get_strategy().num_replicas_in_sync)
         variables = player.trainable_variables
-        optimizer.apply(tape.gradient(share, variables), variables)
+        gradients = tape.gradient(share, variables)
+        name = "generator" if player is self.generator else "discriminator"
+        # Scaled gradients may overflow: LossScaleOptimizer then takes no step and a smaller scale.
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        with tf.control_dependencies(_gan_checks.finite(name, loss, [] if scaled else gradients)):
+            optimizer.apply(gradients, variables)
         return loss
 
     # What is expected of a keras.Model.
@@ -124,14 +130,21 @@ class GAN(keras.Model):
         """Train on a tf.data.Dataset of x or of (x, c), or on arrays x and (as y) c.
 
         Arguments as for keras.Model.fit, less those of validation and weights, which a GAN has no use
-        for. Raises ValueError before the first step where the data do not fit the networks.
+        for.
+
+        Raises:
+            ValueError: before the first step, where the data do not fit the networks.
+            FloatingPointError: a player's loss or gradient became NaN or infinite; it says whose, and in
+                which step, which is not taken. XLA (jit_compile=True) leaves the check out.
         """
         _gan_checks.fit_arguments(self, x, y, batch_size, kwargs)
         self._build_optimizers()
+        for checkpoint in _checkpoints(kwargs):
+            x, kwargs["initial_epoch"] = checkpoint.resume(self, x, kwargs.pop("steps_per_epoch", None))
         self._group_steps(kwargs.get("steps_per_epoch"), kwargs.get("callbacks"))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns that it does not shuffle a dataset
-        with _no_alarm_about_tracing():
+        with _no_alarm_about_tracing(), _gan_checks.says_which_step(self):
             return super().fit(x, y, batch_size=batch_size, **kwargs)
 
     @property
@@ -212,13 +225,27 @@ def _no_alarm_about_tracing():
         tf.get_logger().removeFilter(quiet)
 
 
+def _flat(callbacks):
+    return [c for c in tf.nest.flatten(getattr(callbacks, "callbacks", callbacks)) if c is not None]
+
+
+def _checkpoints(fit):
+    """The `Checkpoint` among the arguments of `fit`, if there is one."""
+    found = [c for c in _flat(fit.get("callbacks")) if isinstance(c, Checkpoint)]
+    if len(found) > 1:
+        raise ValueError(f"callbacks holds {len(found)} Checkpoints: want one")
+    if found and "initial_epoch" in fit:
+        raise ValueError(f"initial_epoch={fit['initial_epoch']}: want none, the Checkpoint knows it")
+    return found
+
+
 def _watches_batches(callbacks):
     """Whether a callback has a hook for batches. Keras' savers have, and do nothing there by the epoch."""
     hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
     return any(
         getattr(getattr(callback, hook), "__func__", None) is not getattr(keras.callbacks.Callback, hook)
-        for callback in tf.nest.flatten(getattr(callbacks, "callbacks", callbacks))
-        if callback is not None and getattr(callback, "save_freq", None) != "epoch"
+        for callback in _flat(callbacks)
+        if getattr(callback, "save_freq", None) != "epoch"
         for hook in hooks
     )
 

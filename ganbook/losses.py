@@ -10,6 +10,8 @@ discriminator that answers 1/2 everywhere pays log 2.
 import keras
 from keras import ops
 
+from ganbook import _checks
+
 # In float32 1 / (1 + exp(-17)) is exactly 1: a larger logit says nothing more about D.
 _SATURATED = 17.0
 
@@ -29,7 +31,7 @@ class Minimax:
 
     def __init__(self, real_label=1.0):
         # A target above 1 leaves D's cost without a minimum.
-        if not 0.0 < real_label <= 1.0:
+        if not _checks.is_real(real_label) or not 0.0 < real_label <= 1.0:
             raise ValueError(f"real_label={real_label!r}: want a number in (0, 1]")
         self.real_label = float(real_label)
 

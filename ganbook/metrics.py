@@ -7,12 +7,15 @@ classifier (`ganbook.digit_features`), as the Inception network's is in the FID 
 import numpy as np
 
 from ganbook import _checks
+from ganbook.data import Mixture
 
 
 def _nearest_mode(samples, mixture, radius):
     """For each sample: the index of the nearest mode, and whether it lies within `radius` stds of it."""
     from scipy.spatial.distance import cdist
 
+    if not isinstance(mixture, Mixture):
+        raise ValueError(f"mixture={type(mixture).__name__}: want a ganbook.Mixture, such as ganbook.ring()")
     samples = _checks.floats("samples", samples, shape=(mixture.dim,))
     radius = _checks.positive_float("radius", radius)
     distance = cdist(samples, mixture.centers) / mixture.stds

@@ -19,6 +19,7 @@ def mlp(n_in, hidden, n_out, activation="relu", out_activation=None, initializer
         keras.Sequential
     """
     n_in, n_out = _checks.positive_int("n_in", n_in), _checks.positive_int("n_out", n_out)
+    hidden = _checks.sequence("hidden", hidden, "the widths of the hidden layers, such as (128, 128)")
     widths = [_checks.positive_int(f"hidden[{i}]", width) for i, width in enumerate(hidden)]
     hidden_layers = [layers.Dense(w, activation, kernel_initializer=initializer) for w in widths]
     last = layers.Dense(n_out, out_activation, kernel_initializer=initializer)
@@ -92,7 +93,7 @@ def coarse_discriminator(shape, width=32):
 
 
 def _picture(shape):
-    shape = tuple(shape)
+    shape = _checks.sequence("shape", shape, "(height, width, channels)")
     if len(shape) != 3:
         raise ValueError(f"shape={shape}: want (height, width, channels)")
     for name, size in zip(("height", "width", "channels"), shape, strict=True):

@@ -22,8 +22,10 @@ def tile(images, columns, gap=2):
         (rows * (height + gap) - gap, ..., 1 or 3) uint8
     """
     images = _checks.pictures("images", images, shape=(None, None, None))
-    columns = _checks.positive_int("columns", columns)
+    columns, gap = _checks.positive_int("columns", columns), _checks.int_from_to("gap", gap, 0, 1000)
     n, height, width, channels = images.shape
+    if channels not in (1, 3):
+        raise ValueError(f"images has {channels} channels: want 1 or 3")
     if n % columns:
         raise ValueError(f"columns={columns}: want a divisor of the {n} images")
     pixels = np.round((images + 1.0) * 127.5).astype("uint8")
@@ -43,8 +45,15 @@ def gif(frames, ms=100, hold_ms=2000, levels=8):
     """
     from PIL import Image
 
-    if len({np.shape(frame) for frame in frames}) != 1:
+    frames = [_checks.array("frames", frame) for frame in _checks.sequence("frames", frames, "pictures")]
+    if len({frame.shape for frame in frames}) != 1:
         raise ValueError(f"frames has {len(frames)} pictures: want at least one, all of one shape")
+    dtype, shape = np.result_type(*frames), frames[0].shape
+    if dtype != "uint8" or len(shape) != 3 or shape[-1] not in (1, 3) or 0 in shape:
+        raise ValueError(f"frames has pictures of dtype {dtype}, shape {shape}: want uint8, as of tile")
+    # What the format can say: hundredths of a second in 16 bits, and 256 colours.
+    ms, hold_ms = (_checks.int_from_to(k, v, 0, 655_350) for k, v in (("ms", ms), ("hold_ms", hold_ms)))
+    levels = _checks.int_from_to("levels", levels, 1, 256)
     frames = [frame[..., 0] if frame.shape[-1] == 1 else frame for frame in frames]
     pictures = [Image.fromarray(f).quantize(levels, dither=Image.Dither.NONE) for f in frames]
     buffer = io.BytesIO()

@@ -1,11 +1,14 @@
 """Toy data against their stated densities, the digits and the pipeline."""
 
+import io
+import tarfile
+
 import keras
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from ganbook import Mixture, batches, cifar10, digits, grid, mixture_1d, ring
+from ganbook import Mixture, batches, cifar10, data, digits, grid, mixture_1d, ring
 
 SKEWED = Mixture([[0, 0], [1, 2], [-1, 0.5]], [0.3, 0.1, 0.5], [1, 2, 5])
 
@@ -131,19 +134,21 @@ class TestDigits:
     def test_full(self, monkeypatch):
         images = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype="uint8")
         labels = np.arange(6, dtype="uint8")
-        monkeypatch.setattr(
-            keras.datasets.mnist, "load_data", lambda: ((images, labels), (images[:2], labels[:2]))
-        )
-        (x, y), (x_test, _) = digits(full=True)
+        file = io.BytesIO()
+        np.savez(file, x_train=images, y_train=labels, x_test=images[:2], y_test=labels[:2])
+        monkeypatch.setattr(data, "_download", lambda caller, url, sha256: file.getvalue())
+        (x, y), (x_test, y_test) = digits(full=True)
+        assert (x.shape, x.dtype, y.dtype) == ((6, 28, 28, 1), np.float32, np.int64)
         np.testing.assert_allclose(x[..., 0], images / 127.5 - 1, atol=1e-6)
         np.testing.assert_array_equal(y, labels)
-        assert len(x_test) == 2
+        np.testing.assert_allclose(x_test, x[:2])
+        np.testing.assert_array_equal(y_test, labels[:2])
 
     def test_full_without_a_network(self, monkeypatch):
         def no_network():
             raise Exception("URL fetch failure: unreachable")
 
-        monkeypatch.setattr(keras.datasets.mnist, "load_data", no_network)
+        monkeypatch.setattr(keras.utils, "get_file", no_network)
         with pytest.raises(ConnectionError, match=r"^digits\(full=True\).*network.*digits\(\) and faces\(\)"):
             digits(full=True)
         with pytest.raises(ConnectionError, match=r"network.*digits\(\).*5,000 digits"):
@@ -151,22 +156,36 @@ class TestDigits:
 
 
 class TestCifar10:
-    def test_scaled(self, monkeypatch):
-        images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype="uint8")
-        splits = (images, np.arange(6, dtype="uint8")[:, None]), (images[:2], np.array([[9], [8]], "uint8"))
-        monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: splits)
-        (x, y), (_, y_test) = cifar10()
-        assert (x.shape, x.dtype, y.dtype) == ((6, 32, 32, 3), np.float32, np.int64)
-        np.testing.assert_allclose(x, images / 127.5 - 1, atol=1e-6)
-        np.testing.assert_array_equal(y, np.arange(6))
-        np.testing.assert_array_equal(y_test, [9, 8])
-        np.testing.assert_allclose(cifar10(low=0.0)[1][0], images[:2] / 255, atol=1e-6)
+    def test_read_and_scaled(self, monkeypatch):
+        """An archive as its page describes it: a byte of label, then red, green and blue, row by row."""
+        images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype="uint8")
+        names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            for name in reversed(names):  # whatever their order
+                record = bytearray()
+                for i in (2 * names.index(name), 2 * names.index(name) + 1):
+                    record += bytes([i % 10])
+                    for channel in range(3):
+                        for row in images[i]:
+                            record += bytes(pixel[channel] for pixel in row)
+                member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+                member.size = len(record)
+                archive.addfile(member, io.BytesIO(record))
+        monkeypatch.setattr(data, "_download", lambda caller, url, sha256: file.getvalue())
+        (x, y), (x_test, y_test) = cifar10()
+        assert (x.shape, x.dtype, y.dtype) == ((10, 32, 32, 3), np.float32, np.int64)
+        np.testing.assert_allclose(x, images[:10] / 127.5 - 1, atol=1e-6)
+        np.testing.assert_allclose(x_test, images[10:] / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(y, np.arange(10))
+        np.testing.assert_array_equal(y_test, [0, 1])
+        np.testing.assert_allclose(cifar10(low=0.0)[1][0], images[10:] / 255, atol=1e-6)
 
     def test_without_a_network(self, monkeypatch):
         def no_network():
             raise Exception("URL fetch failure: unreachable")
 
-        monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
+        monkeypatch.setattr(keras.utils, "get_file", no_network)
         with pytest.raises(ConnectionError, match=r"^cifar10\(\) downloads its data.*network"):
             cifar10()
 

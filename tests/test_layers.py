@@ -151,6 +151,35 @@ def test_a_clone_has_the_reference_of_the_moment():
     assert clone.layers[2].get_config() == net.layers[2].get_config()
 
 
+@pytest.mark.parametrize("kind", NORMS)
+def test_arguments_and_names_come_through_the_config(kind):
+    norm = kind(N, epsilon=0.25, name="norm", dtype="float64")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(norm))
+    assert (again.epsilon, again.n_reference, again.name, again.dtype) == (0.25, N, "norm", "float64")
+    assert kind(N).epsilon == keras.layers.BatchNormalization().epsilon
+    norm.build((None, 5))
+    assert [w.name for w in norm.trainable_weights] == ["gamma", "beta"]
+    add = AddReference(normal(N, 3), name="add", dtype="float64")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(add))
+    assert (again.name, again.dtype, again.reference.name) == ("add", "float64", "reference")
+
+
+def test_drop_reference_is_what_add_reference_was_given():
+    x = normal(4, 3, seed=1)
+    added = AddReference(normal(N, 3))(x)
+    np.testing.assert_array_equal(added, np.concatenate([normal(N, 3), x]))
+    np.testing.assert_array_equal(DropReference(N)(added), x)
+    assert DropReference(N)(added[:N]).shape == (0, 3)  # an empty batch
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_pictures_of_any_size_have_one_statistic_a_channel(kind):
+    norm = kind(N)
+    norm.build((None, None, None, 2))
+    x = normal(N + 2, 4, 3, 2)
+    np.testing.assert_allclose(norm(x)[N:], loop(kind, x, 1.0, 0.0), atol=2e-5)
+
+
 def test_mixed_precision_takes_statistics_in_single():
     norm = VirtualBatchNorm(N, dtype="mixed_float16")
     x = normal(N + 4, 5) + 300.0  # the squares are beyond half precision

@@ -84,7 +84,7 @@ def test_maximum_likelihood_keeps_falling_beyond_saturation():
     np.testing.assert_allclose(values[3], -0.5 * np.exp(17) * (1 + 100 - 17), rtol=1e-5)
 
 
-@pytest.mark.parametrize("label", [1.1, 0.0, -0.9, float("nan")])
+@pytest.mark.parametrize("label", [1.1, 0.0, -0.9, float("nan"), True])
 def test_a_label_outside_0_1_is_refused(label):
     with pytest.raises(ValueError, match=r"real_label=.*\(0, 1\]"):
         NonSaturating(real_label=label)

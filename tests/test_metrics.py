@@ -45,6 +45,14 @@ def test_the_data_itself_covers_every_mode_and_has_the_share_in_the_docstring():
     assert high_quality_share(samples, ring()) == pytest.approx(1 - np.exp(-9 / 2), abs=2e-3)
 
 
+def test_defaults_and_a_sample_at_the_radius_itself():
+    one = Mixture([[0, 0], [64, 0]], [1.0, 1.0])
+    for distance, inside in ((3.0, 1), (3.25, 0)):
+        x = np.array([[0.0, distance]])
+        assert modes_covered(x, one) == inside
+        assert high_quality_share(x, one) == inside
+
+
 def test_one_mode_only():
     samples = ring().sample(5000, seed=2)
     right = samples[np.linalg.norm(samples - [2, 0], axis=1) < 0.5]
@@ -164,6 +172,19 @@ def test_precision_recall_tells_a_dropped_mode_from_strays():
     assert recall < 0.65
     strays = np.concatenate([samples[:500], np.random.default_rng(5).uniform(4, 9, (500, 2))])
     assert precision_recall(strays, data)[0] < 0.55
+
+
+def test_two_examples_are_enough():
+    """By hand: the variances of 0, 2 and of 0, 4 are 2 and 8, and the kernel is (xy + 1)^3."""
+    a, b = np.array([[0.0], [2.0]]), np.array([[0.0], [4.0]])
+    assert frechet_distance(a, b) == pytest.approx(1 + 2 + 8 - 2 * 4)
+    assert kernel_distance(a, b) == pytest.approx(1 + 1 - 2 * (1 + 1 + 1 + 9**3) / 4)
+    assert nearest_neighbour_accuracy(a, b + 8) == 1
+
+
+def test_precision_recall_counts_a_point_on_the_edge_of_a_ball():
+    """Balls of radius 1 about 0 and 1, and of radius 2 about 2 and 4."""
+    assert precision_recall(np.array([[2.0], [4.0]]), np.array([[0.0], [1.0]]), k=1) == (0.5, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ Seed 0 is the book's own. One file a chapter, book/measured/PART/CHAPTER.json, w
 interrupted call goes on where it stopped, and a seed measured with the code as it stands is not run again.
 A claim that fails is recorded, and the notebook goes on. Each run has one thread; as many run as there are
 cores.
+
+--settings runs seed 0 under other settings too: those of SETTINGS, and the packages of Colab.
+--rotation N runs N chapters that the commit chooses, as colab_check.py does, and records nothing.
 """
 
 import argparse
@@ -27,6 +30,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 BOOK = ROOT / "book"
 MEASURED = BOOK / "measured"
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What a reader's machine may have otherwise, all of which changes the last digits of a sum.
+COLAB = "the packages of Colab"
+SETTINGS = {
+    "two threads": dict.fromkeys(THREADS, "2"),
+    "oneDNN off": {"TF_ENABLE_ONEDNN_OPTS": "0"},
+    "no instructions beyond AVX2": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    COLAB: {},
+}
 
 
 def chapters(book=BOOK):
@@ -58,26 +69,46 @@ def recorded(path, code):
         record = json.loads(record_of(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         record = {}
-    return record if record.get("code") == code else {"code": code, "seeds": {}}
+    return (
+        {"settings": {}} | record
+        if record.get("code") == code
+        else {"code": code, "seeds": {}, "settings": {}}
+    )
+
+
+def python_of(setting, folder):
+    """Arguments for NotebookClient: the Python that runs the kernel, this one unless it is Colab's."""
+    if setting != COLAB:
+        return {}
+    from colab_check import kernel  # which takes `chapters` from here
+
+    return {"km": kernel(folder)}
 
 
 def measure(job):
-    """(path, seed) to (path, seed, fingerprint, what was measured), in a process whose time is its own."""
-    path, seed = job
+    """(path, seed, setting or None) to the same, the code's fingerprint and what was measured.
+
+    In a process of its own, so that its processor time is the notebook's.
+    """
+    path, seed, setting = job
     code, notebook = digest(path), nbformat.read(path, as_version=4)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         lines = pathlib.Path(folder, "record")
         lines.touch()  # a notebook that fails at once claims nothing
-        env = {**os.environ, "GANBOOK_SEED": str(seed), "GANBOOK_RECORD": str(lines)}
-        resources = {"metadata": {"path": folder}}
-        client = NotebookClient(notebook, timeout=1200, allow_errors=True, resources=resources)
-        client.execute(stderr=subprocess.DEVNULL, env=env)
+        env = {**os.environ, "GANBOOK_SEED": str(seed), "GANBOOK_RECORD": str(lines), "PYTHONPATH": str(ROOT)}
+        env |= SETTINGS.get(setting, {})
+        asked = {"timeout": 1200, "allow_errors": True, "resources": {"metadata": {"path": folder}}}
+        asked |= python_of(setting, folder)
+        try:
+            NotebookClient(notebook, **asked).execute(stderr=subprocess.DEVNULL, env=env)
+        finally:  # nbclient ends only kernels of its own
+            if "km" in asked:
+                asked["km"].shutdown_kernel(now=True)
         claims = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (
-        path,
-        seed,
+        job,
         code,
         {
             "wall_s": round(time.monotonic() - start),
@@ -108,13 +139,17 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def keep(path, seed, code, run):
+def keep(job, code, run):
     """Add a run to the record of its chapter; the file is replaced whole."""
     import keras
     import tensorflow as tf
 
+    path, seed, setting = job
     record = recorded(path, code)
-    record["seeds"][str(seed)] = run
+    if setting is None:
+        record["seeds"][str(seed)] = run
+    else:
+        record["settings"][setting] = run
     record["with"] = {"keras": keras.__version__, "tensorflow": tf.__version__, "processor": processor()}
     target = record_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,31 +158,48 @@ def keep(path, seed, code, run):
     temporary.replace(target)
 
 
+def wanted(seeds, settings):
+    """The jobs that no record has yet, seed by seed: an interrupted call has whole seeds."""
+    known = {path: recorded(path, digest(path)) for path in chapters()}
+    jobs = [(path, seed, None) for seed in seeds for path in known if str(seed) not in known[path]["seeds"]]
+    return jobs + [
+        (path, 0, setting) for setting in settings for path in known if setting not in known[path]["settings"]
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("seeds", nargs="+", type=int)
+    parser.add_argument("seeds", nargs="*", type=int)
+    parser.add_argument("--settings", action="store_true", help="seed 0 under each of the other settings")
+    parser.add_argument("--rotation", type=int, metavar="N", help="N chapters that the commit chooses")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     asked = parser.parse_args()
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    known = {path: recorded(path, digest(path))["seeds"] for path in chapters()}
-    jobs = [(path, seed) for seed in asked.seeds for path in known if str(seed) not in known[path]]
+    jobs = wanted(asked.seeds, SETTINGS if asked.settings else ())
+    if asked.rotation:
+        from colab_check import commit_number, rotation
+
+        # Half the book away from those that Colab's packages run.
+        paths = chapters()
+        paths = rotation(asked.rotation, paths[len(paths) // 2 :] + paths[: len(paths) // 2], commit_number())
+        jobs = [(path, seed, None) for seed in asked.seeds for path in paths]
     failed = 0
     with multiprocessing.get_context("spawn").Pool(asked.jobs, maxtasksperchild=1) as pool:
-        for number, (path, seed, code, run) in enumerate(pool.imap_unordered(measure, jobs), 1):
-            keep(path, seed, code, run)
+        for number, (job, code, run) in enumerate(pool.imap_unordered(measure, jobs), 1):
+            if not asked.rotation:
+                keep(job, code, run)
             wrong = [
                 f"✗ {text}: {value:g}, {bound}" for text, bound, value, holds in run["claims"] if not holds
             ]
             wrong += run["errors"]
             failed += bool(wrong)
+            path, seed, setting = job
             name = path.relative_to(BOOK).with_suffix("")
             held = sum(claim[3] for claim in run["claims"])
-            print(
-                f"{number} of {len(jobs)}: {name}, seed {seed}: {held} of {len(run['claims'])} held,", end=" "
-            )
-            print(f"{run['wall_s']} s", *wrong, sep="\n  ", flush=True)
+            print(f"{number} of {len(jobs)}: {name}, {setting or f'seed {seed}'}:", end=" ")
+            print(f"{held} of {len(run['claims'])} held, {run['wall_s']} s", *wrong, sep="\n  ", flush=True)
     sys.exit(failed > 0)
 
 

@@ -1,0 +1,99 @@
+"""Every claim over seeds and settings: the runs and the page that they fill."""
+
+import json
+import pathlib
+import re
+
+import nbformat
+import pytest
+from test_project import load_tool
+
+ROOT = pathlib.Path(__file__).parents[1]
+measure, page = load_tool("measure"), load_tool("robust_page")
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book of one chapter: a claim for even seeds, and one that seed 3 does not reach."""
+    code = (
+        "import ganbook, os\nganbook.claim('the seed is even', ganbook.seed() // 1000 % 2, at_most=0)\n",
+        "assert ganbook.seed() != 3000, 'an accident'\n"
+        "later = int(os.environ.get('TF_ENABLE_ONEDNN_OPTS') != '0')",
+        "ganbook.claim('oneDNN is on', later, at_least=1)",
+    )
+    cells = [nbformat.v4.new_markdown_cell("# The chapter")] + [nbformat.v4.new_code_cell(c) for c in code]
+    (tmp_path / "part").mkdir()
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "part" / "chapter.ipynb")
+    monkeypatch.setattr(measure, "BOOK", tmp_path)
+    monkeypatch.setattr(measure, "MEASURED", tmp_path / "measured")
+    monkeypatch.setattr(measure.chapters, "__defaults__", (tmp_path,))
+    return tmp_path
+
+
+def run(book, seed, setting=None):
+    measure.keep(*measure.measure((book / "part" / "chapter.ipynb", seed, setting)))
+
+
+def test_a_chapter_over_seeds_and_settings(book):
+    """Failed claims are recorded as failed, cells that die as such, and nothing is run twice."""
+    for seed in (0, 1, 2, 3):
+        run(book, seed)
+    run(book, 0, "oneDNN off")
+    assert [
+        (path.stem, *rest) for path, *rest in measure.wanted([0, 3, 4], ["oneDNN off", "two threads"])
+    ] == [
+        ("chapter", 4, None),
+        ("chapter", 0, "two threads"),
+    ]
+    record = json.loads((book / "measured" / "part" / "chapter.json").read_text())
+    assert record["seeds"]["1"]["claims"] == [
+        ["the seed is even", "at most 0", 1.0, False],
+        ["oneDNN is on", "at least 1", 1.0, True],
+    ]
+    assert record["seeds"]["1"]["errors"] == []
+    assert record["seeds"]["3"]["errors"] == [
+        "AssertionError: an accident",
+        "NameError: name 'later' is not defined",
+    ]
+    lines = page.chapter_section(book, "part/chapter").splitlines()
+    assert "Seeds 0–3. Settings: oneDNN off." in lines[2]
+    assert lines[6] == "| the seed is even: at most 0 | 0.5 (0 to 1) | 2 of 4, not for 1, 3 | 1 of 1 |"
+    assert lines[7] == "| oneDNN is on: at least 1 | 1 | 3 of 4, not for 3 | 0 of 1, not with oneDNN off |"
+    assert page.summary(book).splitlines() == [
+        "**0 of 2 claims held in every run**; there were 5 runs of a chapter:",
+        "",
+        "- [](part/chapter.ipynb), the seed is even: at most 0. Not with seed 1, seed 3.",
+        "- [](part/chapter.ipynb), oneDNN is on: at least 1. Not with seed 3, oneDNN off.",
+    ]
+
+
+def test_other_code_is_another_record(book):
+    run(book, 0)
+    path = book / "part" / "chapter.ipynb"
+    path.write_text(path.read_text().replace("at_most=0", "at_most=1"))
+    assert len(measure.wanted([0], [])) == 1
+
+
+@pytest.mark.parametrize(
+    ("seeds", "shown"), [([0], "0"), ([42, 0, 41], "0, 41, 42"), ([1003, 1001, 0, 1002], "0, 1001–1003")]
+)
+def test_ranges(seeds, shown):
+    assert page.ranges(seeds) == shown
+
+
+def test_the_page_has_every_claim_of_every_record():
+    text = "\n".join(page.chapter_section(ROOT / "book", name) for name in page.names(ROOT / "book"))
+    rows = set(re.findall(r"^\| (.*?) \| ", text, re.MULTILINE))
+    for path in (ROOT / "book" / "measured").glob("*/*.json"):
+        for claim in json.loads(path.read_text(encoding="utf-8"))["seeds"]["0"]["claims"]:
+            assert f"{page.plain(claim[0])}: {claim[1]}" in rows
+
+
+def test_every_setting_is_known_to_the_page():
+    """What stands in the text is what is run."""
+    text = (ROOT / "book" / "robust.md").read_text(encoding="utf-8")
+    for words in ("two threads", "oneDNN", "AVX2", "Colab"):
+        assert words in text
+        assert any(words in setting for setting in measure.SETTINGS)
