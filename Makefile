@@ -13,7 +13,7 @@ GROUPS := tensorflow notebooks book test lint build
 export TF_CPP_MIN_LOG_LEVEL := 3
 export KERAS_BACKEND := tensorflow
 
-.PHONY: help book test lint check seed-check colab-check measure robust bench bench-quick run serve clean lock address
+.PHONY: help book test lint check seed-check colab-check measure robust mutants bench bench-quick run serve clean lock address
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -51,6 +51,9 @@ measure: $(READY)  ## record what the claims measure: the book's seed, or make m
 
 robust: $(READY) $(COLAB)/installed  ## every claim for other seeds, make robust SEEDS=10, and under other settings
 	$(BIN)/python tools/measure.py 0 $$(seq 1001 $$((1000 + $(or $(SEEDS),10)))) --settings
+
+mutants: $(READY)  ## how many small faults in gan, losses, layers and metrics the tests find: hours
+	$(BIN)/python tools/mutants.py $(MODULES)
 
 bench: $(READY) $(BENCH)/installed  ## ganbook beside its peers, an hour: all, or make bench SECTIONS="ring dcgan"
 	$(BENCH)/bin/python benchmarks/bench.py $(SECTIONS)

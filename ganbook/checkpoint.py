@@ -34,9 +34,9 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         folder: a path, made where there is nothing. One for each run.
 
-    Raises (from `fit`):
-        ValueError: every file in the folder is damaged, or one is of other networks or optimizers. Where
-            only the newest is damaged a warning says so, and the one before it is used.
+    Raises:
+        ValueError: in `fit`, where every file in the folder is damaged, or one is of other networks or
+            optimizers. Where only the newest is damaged a warning says so, and the one before it is used.
         OSError: the folder cannot be made or written.
     """
 

@@ -1,5 +1,6 @@
 """Toy data against their stated densities, the digits and the pipeline."""
 
+import inspect
 import io
 import tarfile
 
@@ -143,6 +144,13 @@ class TestDigits:
         np.testing.assert_array_equal(y, labels)
         np.testing.assert_allclose(x_test, x[:2])
         np.testing.assert_array_equal(y_test, labels[:2])
+
+    def test_full_is_the_file_of_keras(self):
+        source = inspect.getsource(keras.datasets.mnist.load_data)
+        folder, name = data._MNIST[0].rsplit("/", 1)
+        assert folder in source
+        assert name in source
+        assert data._MNIST[1] in source
 
     def test_full_without_a_network(self, monkeypatch):
         def no_network():

@@ -74,6 +74,7 @@ def chapter_section(book, chapter):
     title = nbformat.read(book / f"{chapter}.ipynb", as_version=4).cells[0].source.splitlines()[0]
     if not seeds:
         return f"#{title}\n\nNot measured.\n"
+    found = claims(seeds, settings)
     where = f" Settings: {', '.join(settings)}." if settings else ""
     return "\n".join(
         [
@@ -81,9 +82,11 @@ def chapter_section(book, chapter):
             "",
             f"[]({chapter}.ipynb). Seeds {ranges(seeds)}.{where}",
             "",
+            f":::{{dropdown}} {count(len(found), 'claim')}",
             "| claim | measured | seeds | settings |",
             "| --- | --- | --- | --- |",
-            *(row(*claim) for claim in claims(seeds, settings)),
+            *(row(*claim) for claim in found),
+            ":::",
             "",
         ]
     )
