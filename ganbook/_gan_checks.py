@@ -17,15 +17,18 @@ def networks(generator, discriminator, latent_dim):
     for name, network in (("generator", generator), ("discriminator", discriminator)):
         if not isinstance(network, keras.Layer):
             raise ValueError(f"{name}={network!r}: want a keras.Model")
+    if generator is discriminator:
+        raise ValueError("generator and discriminator are one object: want two networks")
     z, sample = _first_shape(generator, "input_shape"), _first_shape(generator, "output_shape")
     x = _first_shape(discriminator, "input_shape")
     if z is not None and z[1:] != (latent_dim,):
         raise ValueError(f"latent_dim={latent_dim}: want that of the generator, whose input is {z}")
     if sample is not None and x is not None:
         _checks.fits("the generator's output", sample[1:], x[1:])
-    if _last_activation(discriminator) is keras.activations.sigmoid:
+    last = _last_activation(discriminator)
+    if last in (keras.activations.sigmoid, keras.activations.softmax):
         raise ValueError(
-            "the discriminator ends in a sigmoid: want logits, the last layer without activation"
+            f"the discriminator ends in a {last.__name__}: want logits, the last layer without activation"
         )
 
 
@@ -35,7 +38,8 @@ def compile_arguments(d_optimizer, g_optimizer, loss, steps_per_execution):
             raise ValueError(f"{name}={optimizer!r}: want a keras.optimizers.Optimizer")
     if d_optimizer is g_optimizer:
         raise ValueError("d_optimizer and g_optimizer are one object: want one for each player")
-    if not (callable(getattr(loss, "d_loss", None)) and callable(getattr(loss, "g_loss", None))):
+    has_both = callable(getattr(loss, "d_loss", None)) and callable(getattr(loss, "g_loss", None))
+    if isinstance(loss, type) or not has_both:
         raise ValueError(
             f"loss={loss!r}: want an object with d_loss(real, fake) and g_loss(fake), "
             "such as ganbook.NonSaturating()"
@@ -53,14 +57,22 @@ def fit_arguments(gan, x, c, batch_size, others):
             raise ValueError(
                 f"{name} was given: a GAN has no use for it; measure samples with ganbook.metrics"
             )
+    for name in ("epochs", "steps_per_epoch"):
+        if others.get(name) is not None:
+            _checks.positive_int(name, others[name])
+    for i, callback in enumerate(tf.nest.flatten(others.get("callbacks"))):
+        if not isinstance(callback, keras.callbacks.Callback | keras.callbacks.CallbackList | None):
+            raise ValueError(f"callbacks[{i}]={callback!r}: want a keras.callbacks.Callback")
     if isinstance(x, tf.data.Dataset):
+        if batch_size is not None:
+            raise ValueError(f"batch_size={batch_size!r} was given beside a dataset, which has its own")
         if c is not None:
             raise ValueError("y was given beside a dataset: want the conditions in it, as pairs (x, c)")
         (x, c), smallest = _examples(x)
     elif x is None or hasattr(x, "__next__") or isinstance(x, keras.utils.PyDataset):
         raise ValueError(f"x={x!r}: want an array or a tf.data.Dataset, such as ganbook.batches(...)")
     else:
-        x = np.asarray(x)
+        x = _checks.array("x", x)
         size = 32 if batch_size is None else _checks.positive_int("batch_size", batch_size)
         smallest = len(x) % size or size if x.ndim else 0
     x = _checks.floats("x", x)
@@ -122,6 +134,8 @@ def _examples(dataset):
     if hasattr(dataset, "ganbook_arrays"):
         return dataset.ganbook_arrays, tf.nest.flatten(dataset.element_spec)[0].shape[0]
     for data in dataset.take(1):
+        if isinstance(data, dict):
+            raise ValueError(f"the dataset yields a dict of {', '.join(map(repr, data))}: want x or (x, c)")
         x, c, weight = keras.utils.unpack_x_y_sample_weight(data)
         if weight is not None:
             raise ValueError("the dataset yields (x, c, weight): want x or (x, c)")

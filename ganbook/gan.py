@@ -41,8 +41,8 @@ class GAN(keras.Model):
         _gan_checks.networks(generator, discriminator, self.latent_dim)
         self.generator = generator
         self.discriminator = discriminator
-        self.seed = seed
-        self.noise_seed = keras.random.SeedGenerator(seed)
+        self.seed = None if seed is None else _checks.int_from_to("seed", seed, 0, 2**32 - 1)
+        self.noise_seed = keras.random.SeedGenerator(self.seed)
         self.d_tracker = keras.metrics.Mean(name="d_loss")
         self.g_tracker = keras.metrics.Mean(name="g_loss")
         self.built = generator.built and discriminator.built
@@ -71,6 +71,7 @@ class GAN(keras.Model):
 
     def sample_z(self, n):
         """n fresh noise vectors from N(0, I): (n, latent_dim)."""
+        n = n if tf.is_tensor(n) else _checks.positive_int("n", n)
         return keras.random.normal((n, self.latent_dim), seed=self.noise_seed)
 
     def G(self, z, c=None, training=True):

@@ -398,6 +398,20 @@ class TestNotFinite:
         with pytest.raises(FloatingPointError, match=r"the (discriminator|generator)'s"):
             gan.fit(batches(X, batch_size=8), epochs=50, verbose=0)
 
+    def test_data_of_a_later_batch(self):
+        """`fit` checks the first batch of a plain dataset; the others show in the gradient."""
+        x = X.copy()
+        x[50, 0] = np.nan
+        gan = make()
+        before = [w.copy() for w in gan.generator.get_weights()]
+        with pytest.raises(
+            FloatingPointError, match=r"the discriminator's \w+ became NaN in its step 7, which"
+        ):
+            gan.fit(tf.data.Dataset.from_tensor_slices(x).batch(8), verbose=0)
+        assert int(gan.d_optimizer.iterations) == int(gan.g_optimizer.iterations) == 6
+        assert all(np.isfinite(w).all() for w in gan.get_weights())
+        assert not all(np.array_equal(a, b) for a, b in zip(before, gan.generator.get_weights(), strict=True))
+
     def test_other_errors_of_tensorflow_pass(self):
         """A batch too small for d_steps is none of ours."""
 
