@@ -94,10 +94,11 @@ def chapter_section(book, chapter):
 
 def summary(book):
     """How many claims hold always, and a line for each that does not."""
-    lines, number, runs = [], 0, 0
+    lines, number, runs, others = [], 0, 0, 0
     for chapter in names(book):
         seeds, settings = record(book, chapter)
         runs += len(seeds) + len(settings)
+        others += len(settings)
         for text, bound, by_seed, by_setting in claims(seeds, settings):
             number += 1
             lost = [f"seed {seed}" for seed in failed(by_seed)] + failed(by_setting)
@@ -105,7 +106,9 @@ def summary(book):
                 lines.append(f"- []({chapter}.ipynb), {plain(text)}: {bound}. Not with {', '.join(lost)}.")
     held = f"{number - len(lines):,} of {count(number, 'claim')} held in every run"
     few = ":" if lines else "."
-    return "\n".join([f"**{held}**; there were {count(runs, 'run')} of a chapter{few}", "", *lines, ""])
+    under = f"{others} of them under other settings" if others else "none of them under other settings yet"
+    made = f"**{held}**; there were {count(runs, 'run')} of a chapter, {under}{few}"
+    return "\n".join([made, "", *lines, ""])
 
 
 def fill(app, docname, source):
@@ -115,7 +118,9 @@ def fill(app, docname, source):
     for chapter in names(book):
         app.env.note_dependency(str(book / f"{chapter}.ipynb"))
         app.env.note_dependency(str(book / "measured" / f"{chapter}.json"))
-    sections = [summary(book), *(chapter_section(book, chapter) for chapter in names(book))]
+    toc = (book.parent / "_toc.yml").read_text(encoding="utf-8")
+    in_order = sorted(names(book), key=lambda chapter: toc.index(f"file: book/{chapter}\n"))
+    sections = [summary(book), *(chapter_section(book, chapter) for chapter in in_order)]
     source[0] = source[0].replace(MARK, "\n".join(sections))
 
 
