@@ -279,6 +279,14 @@ class TestAsKerasModel:
         np.testing.assert_array_equal(gan.samples, again.samples)
         assert same(weights(gan), weights(again))
 
+    def test_every_argument_comes_through_a_config(self):
+        gan = GAN(*players(), latent_dim=3, d_steps=2, seed=5, name="five")
+        again = GAN.from_config(gan.get_config())
+        assert (again.latent_dim, again.d_steps, again.seed, again.name) == (3, 2, 5, "five")
+        np.testing.assert_array_equal(gan.sample_z(4), again.sample_z(4))
+        for part in ("generator", "discriminator"):
+            assert getattr(again, part).get_config() == getattr(gan, part).get_config()
+
     def test_weights_alone(self, tmp_path):
         gan, other = make(0), make(1)
         gan.fit(X, batch_size=64, shuffle=False, verbose=0)

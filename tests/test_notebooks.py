@@ -64,6 +64,16 @@ def test_no_error_and_no_stderr(chapter):
         assert "stderr" not in {o.get("name") for o in cell.outputs}, cell.source
 
 
+def test_nothing_in_it_runs_in_a_browser(chapter):
+    """Jupyter runs scripts of outputs that it trusts: here are none, nor widgets, which load theirs."""
+    assert set(chapter.metadata) == {"kernelspec", "language_info"}
+    shown = [output.get("data", {}) for cell in chapter.code for output in cell.outputs]
+    kinds = {"text/plain", "text/markdown", "text/latex", "image/png", "image/gif"}
+    assert set().union(*shown) <= kinds
+    text = "\n".join([chapter.text, *(str(data.get("text/markdown", "")) for data in shown)])
+    assert not re.search(r"<(script|iframe|object|embed|svg)\b|\bon\w+\s*=\s*[\"']|javascript:", text, re.I)
+
+
 def test_tags_are_known_and_nothing_is_skipped(chapter):
     for cell in chapter.code:
         assert tags(cell) <= TAGS, cell.source

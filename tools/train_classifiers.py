@@ -1,8 +1,11 @@
 """Train the classifiers whose weights come with the package: python tools/train_classifiers.py
 
-A few minutes on two cores. The weights that are committed are the reference: other versions and processors
-give others in the last digits, so every figure of the book that rests on them rests on these.
+A few minutes on two cores; then copy the SHA-256 that it prints for each file into ganbook/classifiers.py.
+The weights that are committed are the reference: other versions and processors give others in the last
+digits, so every figure of the book that rests on them rests on these.
 """
+
+import hashlib
 
 import keras
 import numpy as np
@@ -36,7 +39,10 @@ def save(of, net):
     """Without the optimizer's variables, which Keras would save too."""
     bare = classifiers.network(of)
     bare.set_weights(net.get_weights())
-    bare.save_weights(classifiers.weights_file(of))
+    file = classifiers.weights_file(of)
+    bare.save_weights(file)
+    classifiers.SHA256[of] = hashlib.sha256(file.read_bytes()).hexdigest()
+    print(f'for SHA256 in ganbook/classifiers.py: "{of}": "{classifiers.SHA256[of]}",')
 
 
 def train_digits():
