@@ -8,6 +8,8 @@ COLAB := .venv-colab
 BENCH := .venv-bench
 CHAPTERS := $(shell find book -name '*.ipynb' -not -path '*/.*')
 GROUPS := tensorflow notebooks book test lint build
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate --generate-hashes \
+  --custom-compile-command "make lock"
 
 # TensorFlow's start-up chatter, as far as it can be turned off; Keras on the backend the book is for.
 export TF_CPP_MIN_LOG_LEVEL := 3
@@ -69,9 +71,8 @@ clean:  ## remove what was built; the environments too
 
 lock: $(READY)  ## pin pyproject.toml's dependencies anew in requirements.txt (UPGRADE=1: the newest)
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-annotate --generate-hashes \
-	  --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
-	  pyproject.toml $(GROUPS:%=--group %) --output-file requirements.txt
+	$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml $(GROUPS:%=--group %) --output-file requirements.txt
+	$(LOCK) tools/colab-requirements.in --output-file tools/colab-requirements.txt
 
 address: $(READY)  ## the book has moved: make address URL=https://github.com/account/repository
 	$(BIN)/python tools/set_address.py "$(URL)"

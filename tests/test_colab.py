@@ -123,7 +123,11 @@ def test_a_notebook_is_run_alone_until_a_cell_fails(tool, monkeypatch, tmp_path)
 
 
 def test_the_versions_are_all_pinned():
-    lines = (ROOT / "tools" / "colab-requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "tools" / "colab-requirements.in").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[\w-]+==[\w.]+(;.*)?", pin) for pin in pins)
     assert {"keras==3.13.2", "ipython==7.34.0"} <= set(pins)
+    # What is installed is those, with the hashes of their files.
+    locked = (ROOT / "tools" / "colab-requirements.txt").read_text(encoding="utf-8")
+    known = set(re.findall(r"^([\w.-]+==[\w.]+)", locked, re.MULTILINE))
+    assert {re.match(r"[^;]+", pin)[0].lower().replace("_", "-") for pin in pins} <= known

@@ -59,6 +59,17 @@ def test_setting_the_address_changes_every_copy(tmp_path, monkeypatch):
         tool.main()
 
 
+@pytest.mark.parametrize("name", ["requirements.txt", "tools/colab-requirements.txt"])
+def test_every_file_that_is_installed_has_its_hash(name):
+    """pip demands all of them as soon as one line has one."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    packages = re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]
+    assert len(packages) > 50
+    package = r"[\w.-]+==[\w.]+( ; [^\\]+)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+(#.*\n)*"
+    assert [p for p in packages if not re.fullmatch(package, p)] == []
+    assert "://" not in text  # nor does it say where from
+
+
 def test_import_needs_tensorflow_and_says_so():
     hidden = "import importlib.util as u; u.find_spec = lambda name: None; import ganbook"
     result = python(hidden)
