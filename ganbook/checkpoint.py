@@ -85,9 +85,16 @@ class Checkpoint(keras.callbacks.Callback):
             path.replace(path.with_name(f"damaged-{path.name}"))
             message = f"{path} is damaged, its SHA-256 not that of its name: going on from {newest.name}"
             warnings.warn(message, stacklevel=4)
+        variables = [*gan.variables, *gan.d_optimizer.variables, *gan.g_optimizer.variables]
+        before = [variable.numpy() for variable in variables]
         try:
-            gan.load_weights(newest)
-        except (KeyError, ValueError) as error:
+            with warnings.catch_warnings():
+                # Keras warns of an optimizer that does not fit, and leaves it as it was.
+                warnings.filterwarnings("error", "Skipping variable loading")
+                gan.load_weights(newest)
+        except (KeyError, ValueError, UserWarning) as error:
+            for variable, value in zip(variables, before, strict=True):  # Keras had loaded some of them
+                variable.assign(value)
             raise ValueError(
                 f"folder={str(self.folder)!r}: {newest.name} is of other networks or optimizers, "
                 f"want a folder for each run; {error}"
