@@ -1,16 +1,19 @@
-"""Two replicas on two logical CPUs give the parameters of one device, to rounding."""
+"""Two replicas on two logical CPUs give the parameters of one device, to rounding, and resume to the bit."""
 
 import subprocess
 import sys
 
 # In a process of its own: logical devices are set before TensorFlow starts.
-CODE = """
+DEVICES = """
+import sys
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
-from ganbook import GAN, mlp, ring
+from ganbook import GAN, Checkpoint, batches, mlp, ring
+"""
 
+CODE = """
 class NoiseFromData(GAN):  # the same noise for an example, whatever the replica
     def d_loss(self, x, z, c=None):
         return super().d_loss(x, 1.5 * x, c)
@@ -44,6 +47,34 @@ except ValueError as error:
 """
 
 
-def test_mirrored_strategy():
-    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+RESUMED = """
+def train(folder, epochs):
+    keras.utils.set_random_seed(0)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        gan = GAN(mlp(2, [16], 2, "tanh"), mlp(2, [16], 1, "tanh"), latent_dim=2)
+        gan.compile(keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01))
+    data = batches(ring(std=0.1).sample(1024, seed=0), batch_size=128)
+    history = gan.fit(data, epochs=epochs, verbose=0, callbacks=[Checkpoint(folder)]).history
+    return gan.get_weights(), history
+
+whole = train(sys.argv[1] + "/whole", 4)
+train(sys.argv[1] + "/part", 2)
+resumed = train(sys.argv[1] + "/part", 4)
+assert whole[1] == resumed[1] and len(whole[1]["d_loss"]) == 4
+if all(np.array_equal(a, b) for a, b in zip(whole[0], resumed[0], strict=True)):
+    print("same")
+"""
+
+
+def says(code, *arguments):
+    command = [sys.executable, "-c", DEVICES + code, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.stdout.strip() == "same", result.stderr[-2000:]
+
+
+def test_mirrored_strategy():
+    says(CODE)
+
+
+def test_checkpoint(tmp_path):
+    says(RESUMED, str(tmp_path))
