@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from test_project import load_tool
 
+import ganbook
+
 ROOT = pathlib.Path(__file__).parents[1]
 measure, page = load_tool("measure"), load_tool("robust_page")
 
@@ -73,8 +75,50 @@ def test_a_chapter_over_seeds_and_settings(book):
 def test_other_code_is_another_record(book):
     run(book, 0)
     path = book / "part" / "chapter.ipynb"
-    path.write_text(path.read_text().replace("at_most=0", "at_most=1"))
+    path.write_text(path.read_text().replace("% 2", "% 4"))
     assert len(measure.wanted([0], [])) == 1
+
+
+def test_a_new_bound_judges_what_was_measured(book):
+    """Nothing is run for it."""
+    run(book, 1)
+    path = book / "part" / "chapter.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for bound, at_most, held in (("at most 0.5", "0.5", False), ("at most 1", "1", True)):
+        code = notebook.cells[1].source
+        notebook.cells[1].source = re.sub("at_most=.*\\)", f"at_most={at_most})", code)
+        notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text=f"✓ the seed is even: {bound}\n")]
+        nbformat.write(notebook, path)
+        assert measure.wanted([1], []) == []
+        measure.judge_anew(path)
+        record = json.loads((book / "measured" / "part" / "chapter.json").read_text())
+        assert record["seeds"]["1"]["claims"] == [
+            ["the seed is even", bound, 1.0, held],
+            ["oneDNN is on", "at least 1", 1.0, True],
+        ]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "true"),
+    [
+        *((value, "at least 1", value >= 1) for value in (0.9, 1.0, 2.0)),
+        *((value, "at most -1.5e-3", value <= -0.0015) for value in (-1.0, -0.0015, 0.0)),
+        *((value, "between 1 and 2", 1 <= value <= 2) for value in (0.9, 1.0, 1.5, 2.0, 2.1)),
+        (float("inf"), "at least inf", True),
+        *((float("nan"), bound, False) for bound in ("at least 1", "at most 1", "between 1 and 2")),
+    ],
+)
+def test_bounds(value, bound, true):
+    """As `ganbook.claim` judges it."""
+    assert measure.holds(value, bound) == true
+    numbers = [float(word) for word in re.findall(r"\S*(?:\d|inf)\S*", bound)]
+    name = {"at least": "at_least", "at most": "at_most"}.get(bound[: bound.index(" ", 3)], "within")
+    try:
+        ganbook.claim("so", value, **{name: numbers if name == "within" else numbers[0]})
+    except ganbook.ClaimError:
+        assert not true
+    else:
+        assert true
 
 
 @pytest.mark.parametrize(

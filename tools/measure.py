@@ -3,7 +3,7 @@
 Seed 0 is the book's own. One file a chapter, book/measured/PART/CHAPTER.json, written after each run: an
 interrupted call goes on where it stopped, and a seed measured with the code as it stands is not run again.
 A claim that fails is recorded, and the notebook goes on. Each run has one thread; as many run as there are
-cores.
+cores. A new bound needs no new run: what was measured is judged by it.
 
 --settings runs seed 0 under other settings too: those of SETTINGS, and the packages of Colab.
 --rotation N runs N chapters that the commit chooses, as colab_check.py does, and records nothing.
@@ -11,12 +11,14 @@ cores.
 
 import argparse
 import ast
+import collections
 import hashlib
 import json
 import multiprocessing
 import os
 import pathlib
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -47,7 +49,7 @@ def chapters(book=BOOK):
 
 
 def digest(path):
-    """A fingerprint of what a notebook computes: its code, without comments and docstrings."""
+    """A fingerprint of what a notebook computes: its code, without comments, docstrings and bounds."""
     code = []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
@@ -55,6 +57,8 @@ def digest(path):
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
                     node.body = node.body[1:] or [ast.Pass()]
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("claim", "ganbook.claim"):
+                    node.keywords = []
             code.append(ast.unparse(tree))
     return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
 
@@ -151,11 +155,41 @@ def keep(job, code, run):
     else:
         record["settings"][setting] = run
     record["with"] = {"keras": keras.__version__, "tensorflow": tf.__version__, "processor": processor()}
+    write(path, record)
+
+
+def write(path, record):
     target = record_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
     temporary.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     temporary.replace(target)
+
+
+def judge_anew(path):
+    """Hold what is recorded of a chapter against the bounds that it prints now."""
+    from who_says_what import printed  # which takes `chapters` from here
+
+    record = recorded(path, digest(path))
+    before = json.dumps(record)
+    for run in [*record["seeds"].values(), *record["settings"].values()]:
+        bounds = collections.defaultdict(list)
+        for text, bound in printed(BOOK, path.relative_to(BOOK).with_suffix("")):
+            bounds[text].append(bound)
+        for claim in run["claims"]:
+            text, bound, value, _ = claim
+            now = bounds[text].pop(0) if bounds[text] else bound
+            if now != bound:
+                claim[1:] = now, value, holds(value, now)
+    if json.dumps(record) != before:
+        write(path, record)
+
+
+def holds(value, bound):
+    """Whether a value is "at least 1", "at most 2" or "between 1 and 2"; NaN never is."""
+    kind, *numbers = re.fullmatch(r"(at least|at most|between) (\S+)(?: and (\S+))?", bound).groups()
+    low, high = float(numbers[0]), float(numbers[-1] or numbers[0])
+    return (kind == "at most" or value >= low) and (kind == "at least" or value <= high)
 
 
 def wanted(seeds, settings):
@@ -177,6 +211,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     asked = parser.parse_args()
     os.environ.update(dict.fromkeys(THREADS, "1"))
+    for path in [] if asked.rotation else chapters():
+        judge_anew(path)
     jobs = wanted(asked.seeds, SETTINGS if asked.settings else ())
     if asked.rotation:
         from colab_check import commit_number, rotation
