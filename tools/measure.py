@@ -162,7 +162,10 @@ def write(path, record):
     target = record_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(record, ensure_ascii=False, indent=1)
+    # A claim a line.
+    text = re.sub(r"\[\n\s+(.*),\n\s+(.*),\n\s+(.*),\n\s+(true|false)\n\s+\]", r"[\1, \2, \3, \4]", text)
+    temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(target)
 
 
