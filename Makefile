@@ -51,8 +51,8 @@ run: $(READY)  ## re-execute notebooks in place: make run NB=book/game/first-gan
 measure: $(READY)  ## record what the claims measure: the book's seed, or make measure SEEDS="1 2 3"
 	$(BIN)/python tools/measure.py $(or $(SEEDS),0)
 
-robust: $(READY) $(COLAB)/installed  ## every claim for other seeds, make robust SEEDS=10, and under other settings
-	$(BIN)/python tools/measure.py 0 $$(seq 1001 $$((1000 + $(or $(SEEDS),10)))) --settings
+robust: $(READY) $(COLAB)/installed  ## every claim for fresh seeds, make robust SEEDS=10, and under other settings
+	$(BIN)/python tools/measure.py 0 --fresh $(or $(SEEDS),10) --settings
 
 mutants: $(READY)  ## how many small faults in gan, losses, layers and metrics the tests find: hours
 	$(BIN)/python tools/mutants.py $(MODULES)

@@ -5,6 +5,8 @@ interrupted call goes on where it stopped, and a seed measured with the code as 
 A claim that fails is recorded, and the notebook goes on. Each run has one thread; as many run as there are
 cores. A new bound needs no new run: what was measured is judged by it.
 
+--fresh N runs each chapter with N seeds from 1001 up that no earlier version of its code has been run with:
+what failed for a seed was mended with that seed in view.
 --settings runs seed 0 under other settings too: those of SETTINGS, and the packages of Colab.
 --rotation N runs N chapters that the commit chooses, as colab_check.py does, and records nothing.
 """
@@ -13,6 +15,7 @@ import argparse
 import ast
 import collections
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -72,12 +75,13 @@ def recorded(path, code):
     try:
         record = json.loads(record_of(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        record = {}
-    return (
-        {"settings": {}} | record
-        if record.get("code") == code
-        else {"code": code, "seeds": {}, "settings": {}}
-    )
+        record = {"seeds": {}}
+    record = {"settings": {}, "spent": []} | record
+    if record.get("code") == code:
+        return record
+    # Seeds that the chapter was run with before it was changed are fresh no more.
+    spent = sorted({*record["spent"], *map(int, record["seeds"])})
+    return {"code": code, "seeds": {}, "settings": {}, "spent": spent}
 
 
 def python_of(setting, folder):
@@ -195,10 +199,16 @@ def holds(value, bound):
     return (kind == "at most" or value >= low) and (kind == "at least" or value <= high)
 
 
-def wanted(seeds, settings):
+def wanted(seeds, settings, fresh=0):
     """The jobs that no record has yet, seed by seed: an interrupted call has whole seeds."""
     known = {path: recorded(path, digest(path)) for path in chapters()}
-    jobs = [(path, seed, None) for seed in seeds for path in known if str(seed) not in known[path]["seeds"]]
+    unspent = {
+        path: list(itertools.islice((s for s in itertools.count(1001) if s not in record["spent"]), fresh))
+        for path, record in known.items()
+    }
+    asked = [(path, seed) for seed in seeds for path in known]
+    asked += [(path, unspent[path][i]) for i in range(fresh) for path in known]
+    jobs = [(path, seed, None) for path, seed in asked if str(seed) not in known[path]["seeds"]]
     return jobs + [
         (path, 0, setting) for setting in settings for path in known if setting not in known[path]["settings"]
     ]
@@ -209,6 +219,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("seeds", nargs="*", type=int)
+    parser.add_argument("--fresh", type=int, default=0, metavar="N", help="N seeds new to each chapter")
     parser.add_argument("--settings", action="store_true", help="seed 0 under each of the other settings")
     parser.add_argument("--rotation", type=int, metavar="N", help="N chapters that the commit chooses")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
@@ -216,7 +227,7 @@ def main():
     os.environ.update(dict.fromkeys(THREADS, "1"))
     for path in [] if asked.rotation else chapters():
         judge_anew(path)
-    jobs = wanted(asked.seeds, SETTINGS if asked.settings else ())
+    jobs = wanted(asked.seeds, SETTINGS if asked.settings else (), asked.fresh)
     if asked.rotation:
         from colab_check import commit_number, rotation
 

@@ -62,11 +62,11 @@ def row(text, bound, by_seed, by_setting):
     )
     spread = middle if low == high else f"{middle} ({low} to {high})"
     lost, out = failed(by_seed), failed(by_setting)
-    held = f"{len(by_seed) - len(lost)} of {len(by_seed)}"
-    held += f", not for {ranges(lost)}" if lost else ""
-    others = f"{len(by_setting) - len(out)} of {len(by_setting)}" if by_setting else "–"
-    others += f", not with {' and '.join(out)}" if out else ""
-    return f"| {plain(text)}: {bound} | {spread} | {held} | {others} |"
+    held = f"{len(by_seed) - len(lost)} of {count(len(by_seed), 'seed')}"
+    held += f", not {ranges(lost)}" if lost else ""
+    held += f"; {len(by_setting) - len(out)} of {count(len(by_setting), 'setting')}" if by_setting else ""
+    held += f", not {' and '.join(out)}" if out else ""
+    return f"| {plain(text)}: {bound} | {spread} | {held} |"
 
 
 def chapter_section(book, chapter):
@@ -83,8 +83,8 @@ def chapter_section(book, chapter):
             f"[]({chapter}.ipynb). Seeds {ranges(seeds)}.{where}",
             "",
             f":::{{dropdown}} {count(len(found), 'claim')}",
-            "| claim | measured | seeds | settings |",
-            "| --- | --- | --- | --- |",
+            "| claim | measured | held for |",
+            "| --- | --- | --- |",
             *(row(*claim) for claim in found),
             ":::",
             "",
