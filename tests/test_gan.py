@@ -182,6 +182,12 @@ class TestAlgorithm1:
         assert same(runs[0], runs[1])
         assert not same(runs[0], runs[2])
 
+    def test_every_seed_of_32_bits_is_one(self):
+        for seed in (0, 2**32 - 1):
+            assert GAN(*players(), latent_dim=3, seed=seed).seed == seed
+        with pytest.raises(ValueError, match=f"seed={2**32}: want"):
+            GAN(*players(), latent_dim=3, seed=2**32)
+
     def test_the_seed_argument_sets_the_noise(self):
         a, b, c = (np.asarray(GAN(*players(), latent_dim=3, seed=s).sample_z(4)) for s in (1, 1, 2))
         np.testing.assert_array_equal(a, b)
