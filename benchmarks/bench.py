@@ -175,6 +175,19 @@ SECTIONS = {
 }
 
 
+# What the page calls them.
+TITLES = {
+    "ring": "the ring",
+    "levers": "the levers",
+    "dcgan": "the DCGAN's step",
+    "digit_fid": "digit FID",
+    "growth": "growing work",
+    "import": "the import",
+    "memory": "memory",
+    "chapters": "`make test`",
+    "book": "`make book`",
+}
+
 # From what was measured to rows of a table: what, ours, theirs, ratio or figure, goal, reached.
 
 
@@ -409,8 +422,7 @@ def main():
     for name in args.sections or SECTIONS:
         print(f"{name}, {time.strftime('%H:%M')}", file=sys.stderr, flush=True)
         found[name] = digit_fid(args.seeds) if name == "digit_fid" else SECTIONS[name]()
-        found["with"] = machine()
-        found["with"]["day"] = time.strftime("%Y-%m-%d")
+        found.setdefault("with", {})[name] = machine() | {"day": time.strftime("%Y-%m-%d")}
         temporary = RESULTS.with_suffix(".tmp")
         temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         temporary.replace(RESULTS)  # an interrupted run keeps what it has

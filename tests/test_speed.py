@@ -137,6 +137,17 @@ def test_the_page():
     assert (pathlib.Path(bench.ROOT, "book/_static/speed-ring.png").stat().st_size) > 0
 
 
+def test_the_page_says_which_machine():
+    used = FOUND["with"]["ring"]
+    same, other = used | {"processor": "A"}, used | {"processor": "B"}
+    assert speed_page.on_what({"with": {"ring": same, "book": same}}).startswith(
+        f"{used['cores']} cores of an A"
+    )
+    both = speed_page.on_what({"with": {"ring": same, "digit_fid": other, "book": same}}).split("; ")
+    assert [one.split("(")[-1] for one in both] == ["the ring, `make book`)", "digit FID)"]
+    assert set(FOUND["with"]) == set(FOUND) - {"with"} <= set(bench.TITLES) == set(bench.SECTIONS)
+
+
 def test_the_loop_on_the_page_trains(tmp_path):
     """The XLA loop that the page offers, as it stands there."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)

@@ -15,12 +15,15 @@ PAGE = "book/speed"
 
 
 def on_what(found):
-    """The machine and the versions, in a sentence."""
-    used = found["with"]
-    versions = ", ".join(f"{name} {used[package]}" for package, name in bench.PACKAGES.items())
-    return (
-        f"{used['cores']} cores of an {used['processor']}, Python {used['python']}, {versions}, {used['day']}"
-    )
+    """The machine and the versions, in a sentence; one for each that a section was measured on."""
+    sections = {}
+    for section, used in found["with"].items():
+        versions = ", ".join(f"{name} {used[package]}" for package, name in bench.PACKAGES.items())
+        machine = f"{used['cores']} cores of an {used['processor']}, Python {used['python']}, {versions}"
+        sections.setdefault(f"{machine}, {used['day']}", []).append(bench.TITLES[section])
+    if len(sections) == 1:
+        return next(iter(sections))
+    return "; ".join(f"{machine} ({', '.join(titles)})" for machine, titles in sections.items())
 
 
 def filled(source, found):
