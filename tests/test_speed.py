@@ -115,15 +115,14 @@ def test_what_the_page_says_of_speed():
     more = count["ganbook_gflop"] / count["tutorial_gflop"] - 1
     assert more > 0.5 * (dcgan_ms["ganbook"] / dcgan_ms["tensorflow"] - 1)
     product = FOUND["dcgan"]["matmul"]
-    gain = dcgan_ms["ganbook"] / dcgan_ms["ganbook-bfloat16"]
-    assert 1 < gain < mid(product["gflops_bfloat16"]) / mid(product["gflops"])
+    assert 0.5 < mid(product["gflops_bfloat16"]) / mid(product["gflops"]) < 0.6
+    assert dcgan_ms["ganbook-bfloat16"] > dcgan_ms["ganbook"]
+    assert 0.75 < count["ganbook_gflop"] / dcgan_ms["ganbook"] * 1000 / mid(product["gflops"]) < 0.8
     for cases in FOUND["levers"]["ring"].values():
         rate = {name: mid(case["steps_s"]) for name, case in cases.items()}
         assert rate["one-step"] < rate["tf-data"] < rate["ganbook"] < rate["xla"]
         assert min(cases["xla"]["first_s"]) > max(cases["ganbook"]["first_s"])
-        tuned, plain = cases["autotune"]["steps_s"], cases["ganbook"]["steps_s"]
-        assert max(tuned) >= min(plain)
-        assert max(plain) >= min(tuned)
+        assert 0.23 < 1 - rate["autotune"] / rate["ganbook"] < 0.34  # a quarter to a third
     assert min(FOUND["levers"]["dcgan"]["no-onednn"]) > max(FOUND["levers"]["dcgan"]["plain"])
 
 
