@@ -434,16 +434,46 @@ class TestAsKerasModel:
         assert float(gan.d_optimizer.dynamic_scale) == 2.0**29
         assert float(gan.g_optimizer.dynamic_scale) == 2.0**15
 
-    def test_networks_are_built_on_first_use(self):
+    @pytest.mark.parametrize("built", [(), (0,), (1,)])
+    def test_networks_are_built_on_first_use(self, built):
+        """Both, or the one that is not built."""
+
         def nets():
-            return (
-                keras.Sequential([layers.Dense(8, "relu"), layers.Dense(2)]),
-                keras.Sequential([layers.Dense(8, "relu"), layers.Dense(1)]),
-            )
+            pair = [keras.Sequential([layers.Dense(8, "relu"), layers.Dense(n)]) for n in (2, 1)]
+            for i in built:
+                pair[i].build((None, (3, 2)[i]))
+            return pair
 
         gan = make(nets=nets)
+        assert not gan.built
         gan.fit(X, batch_size=64, verbose=0)
         assert gan(gan.sample_z(5)).shape == (5, 2)
+
+    @pytest.mark.parametrize(("steps", "at_once"), [(None, 25), (100, 25), (30, 15), (7, 7)])
+    def test_steps_at_once_are_a_divisor_of_an_epoch(self, steps, at_once):
+        gan = make()
+        gan.fit(batches(X, batch_size=64).repeat(), steps_per_epoch=steps or 50, verbose=0)
+        assert gan.steps_per_execution == at_once
+
+    def test_each_minibatch_has_its_own_conditions(self):
+        """D's k minibatches, and G, see pairs that are in the data, as they are."""
+
+        class Seen(GAN):
+            def d_loss(self, x, z, c=None):
+                self.__dict__.setdefault("pairs", []).append((np.asarray(x), np.asarray(c)))
+                return super().d_loss(x, z, c)
+
+        gan = make(nets=conditional_players, kind=Seen, d_steps=3, run_eagerly=True)
+        x, c = X[:30], np.arange(30) % 4
+        gan.train_on_batch(x, c)
+        assert len(gan.pairs) == 3
+        labels = {tuple(one): label for one, label in zip(x, c, strict=True)}
+        seen = [(tuple(one), label) for xs, cs in gan.pairs for one, label in zip(xs, cs, strict=True)]
+        assert len({one for one, _ in seen}) == 30
+        assert all(labels[one] == label for one, label in seen)
+        z = gan.sample_z(5)
+        np.testing.assert_array_equal(gan.G(z, c[:5]), gan.generator([z.numpy(), c[:5]]))
+        np.testing.assert_array_equal(gan.D(x, c), gan.discriminator([x, c]))
 
     def test_checking_the_data_draws_no_noise(self):
         gan = make(d_optimizer=still(), g_optimizer=still())
