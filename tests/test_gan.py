@@ -66,11 +66,11 @@ class Watched(GAN):
     """Keeps what the two costs are called with."""
 
     def d_loss(self, x, z, c=None):
-        self.__dict__.setdefault("seen_d", []).append((np.asarray(x), np.asarray(z)))
+        self.__dict__.setdefault("seen_d", []).append((np.asarray(x), np.asarray(z), np.asarray(c)))
         return super().d_loss(x, z, c)
 
     def g_loss(self, x, z, c=None):
-        self.__dict__.setdefault("seen_g", []).append((np.asarray(x), np.asarray(z)))
+        self.__dict__.setdefault("seen_g", []).append((np.asarray(x), np.asarray(z), np.asarray(c)))
         return super().g_loss(x, z, c)
 
 
@@ -127,13 +127,13 @@ class TestAlgorithm1:
         gan = make(kind=Watched, d_steps=d_steps, run_eagerly=True)
         gan.train_on_batch(X[:32])
         assert (len(gan.seen_d), len(gan.seen_g)) == (d_steps, 1)
-        minibatches = np.concatenate([x for x, _ in gan.seen_d])
+        minibatches = np.concatenate([x for x, *_ in gan.seen_d])
         np.testing.assert_array_equal(np.unique(minibatches, axis=0), np.unique(X[:32], axis=0))
-        assert {len(x) for x, _ in gan.seen_d} <= {32 // d_steps, 32 // d_steps + 1}
-        noise = np.concatenate([z for _, z in gan.seen_d + gan.seen_g])
+        assert {len(x) for x, *_ in gan.seen_d} <= {32 // d_steps, 32 // d_steps + 1}
+        noise = np.concatenate([z for _, z, _ in gan.seen_d + gan.seen_g])
         assert len(np.unique(noise)) == noise.size
         gan.train_on_batch(X[:32])
-        later = np.concatenate([z for _, z in gan.seen_d[d_steps:] + gan.seen_g[1:]])
+        later = np.concatenate([z for _, z, _ in gan.seen_d[d_steps:] + gan.seen_g[1:]])
         assert not np.intersect1d(noise, later).size
 
     def test_noise_is_standard_normal(self):
@@ -236,7 +236,7 @@ class TestAsKerasModel:
         gan = make(kind=Watched, run_eagerly=True)
         gan.fit(batches(X, batch_size=256, seed=5), verbose=0)
         expected = [b.numpy() for b in batches(X, batch_size=256, seed=5)]
-        np.testing.assert_array_equal([x for x, _ in gan.seen_d], expected)
+        np.testing.assert_array_equal([x for x, *_ in gan.seen_d], expected)
 
     def test_the_condition_reaches_both_players(self):
         gan = make(nets=conditional_players)
@@ -449,28 +449,27 @@ class TestAsKerasModel:
         gan.fit(X, batch_size=64, verbose=0)
         assert gan(gan.sample_z(5)).shape == (5, 2)
 
-    @pytest.mark.parametrize(("steps", "at_once"), [(None, 25), (100, 25), (30, 15), (7, 7)])
+    @pytest.mark.parametrize(("steps", "at_once"), [(50, 25), (100, 25), (30, 15), (7, 7)])
     def test_steps_at_once_are_a_divisor_of_an_epoch(self, steps, at_once):
         gan = make()
-        gan.fit(batches(X, batch_size=64).repeat(), steps_per_epoch=steps or 50, verbose=0)
+        gan.fit(batches(X, batch_size=64).repeat(), steps_per_epoch=steps, verbose=0)
         assert gan.steps_per_execution == at_once
 
     def test_each_minibatch_has_its_own_conditions(self):
         """D's k minibatches, and G, see pairs that are in the data, as they are."""
 
-        class Seen(GAN):
-            def d_loss(self, x, z, c=None):
-                self.__dict__.setdefault("pairs", []).append((np.asarray(x), np.asarray(c)))
-                return super().d_loss(x, z, c)
-
-        gan = make(nets=conditional_players, kind=Seen, d_steps=3, run_eagerly=True)
+        gan = make(nets=conditional_players, kind=Watched, d_steps=3, run_eagerly=True)
         x, c = X[:30], np.arange(30) % 4
         gan.train_on_batch(x, c)
-        assert len(gan.pairs) == 3
+        assert (len(gan.seen_d), len(gan.seen_g)) == (3, 1)
         labels = {tuple(one): label for one, label in zip(x, c, strict=True)}
-        seen = [(tuple(one), label) for xs, cs in gan.pairs for one, label in zip(xs, cs, strict=True)]
-        assert len({one for one, _ in seen}) == 30
-        assert all(labels[one] == label for one, label in seen)
+        pairs = [
+            (tuple(one), label)
+            for xs, _, cs in gan.seen_d + gan.seen_g
+            for one, label in zip(xs, cs, strict=True)
+        ]
+        assert len({one for one, _ in pairs}) == 30
+        assert all(labels[one] == label for one, label in pairs)
         z = gan.sample_z(5)
         np.testing.assert_array_equal(gan.G(z, c[:5]), gan.generator([z.numpy(), c[:5]]))
         np.testing.assert_array_equal(gan.D(x, c), gan.discriminator([x, c]))
