@@ -15,7 +15,8 @@ from ganbook.cartoons import faces
 from ganbook.checkpoint import Checkpoint
 from ganbook.claims import ClaimError, claim, seed
 from ganbook.classifiers import digit_features, digit_labels, face_factors, face_features
-from ganbook.data import Mixture, batches, cifar10, digits, grid, mixture_1d, ring
+from ganbook.data import cifar10, digits
+from ganbook.densities import Mixture, grid, mixture_1d, ring
 from ganbook.gan import GAN
 from ganbook.layers import AddReference, DropReference, ReferenceBatchNorm, VirtualBatchNorm
 from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating
@@ -28,6 +29,7 @@ from ganbook.metrics import (
     precision_recall,
 )
 from ganbook.networks import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp
+from ganbook.pipeline import batches
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""Data to play the game with: toy densities that are known exactly, handwritten digits, and CIFAR-10."""
+"""Pictures to play the game with: handwritten digits and CIFAR-10."""
 
 import errno
 import hashlib
@@ -9,7 +9,6 @@ import tarfile
 import numpy as np
 
 from ganbook import _checks
-from ganbook.claims import seed as book_seed
 
 # Address and SHA-256: of the file that keras.datasets loads, and of CIFAR-10's without pickles.
 _MNIST = (
@@ -22,79 +21,6 @@ _CIFAR10 = (
 )
 # What a disk fails with while a file is written: errors of the network have other numbers.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
-
-
-class Mixture:
-    """A mixture of spherical Gaussians, p_data known at every point.
-
-    Args:
-        centers: (k, d), or (k,) for d = 1.
-        stds: the standard deviation of each component, (k,) or one number for all.
-        weights: (k,), positive; they are normalised. Default: equal.
-    """
-
-    def __init__(self, centers, stds, weights=None):
-        centers = _checks.floats("centers", _checks.float64s("centers", centers)).astype("float64")
-        self.centers = centers[:, None] if centers.ndim == 1 else centers
-        if self.centers.ndim != 2:
-            raise ValueError(f"centers has shape {centers.shape}: want (k, d) or (k,)")
-        self.stds = self._per_component("stds", stds)
-        weights = self._per_component("weights", 1.0 if weights is None else weights)
-        self.weights = weights / weights.sum()
-
-    def _per_component(self, name, values):
-        values = _checks.float64s(name, values)
-        k = len(self.centers)
-        if values.shape not in ((), (k,)) or not np.all((values > 0) & (values < np.inf)):
-            raise ValueError(f"{name}={values.tolist()}: want finite numbers above 0, one or {k} of them")
-        return np.broadcast_to(values, (k,)).copy()
-
-    @property
-    def dim(self):
-        return self.centers.shape[1]
-
-    def sample(self, n, seed):
-        """n independent draws, (n, d) float32. The same int seed gives the same draws."""
-        n = _checks.positive_int("n", n)
-        rng = np.random.default_rng(_checks.random_seed(seed))
-        which = rng.choice(len(self.centers), size=n, p=self.weights)
-        noise = rng.standard_normal((n, self.dim)) * self.stds[which, None]
-        return (self.centers[which] + noise).astype("float32")
-
-    def log_density(self, x):
-        """log p_data at x: (n, d) -> (n,) float64."""
-        from scipy.special import logsumexp
-
-        x = _checks.floats("x", x, shape=(self.dim,)).astype("float64")
-        square = ((x[:, None, :] - self.centers) ** 2).sum(-1) / self.stds**2
-        normaliser = self.dim * np.log(self.stds * np.sqrt(2 * np.pi))
-        return logsumexp(-0.5 * square - normaliser, axis=1, b=self.weights)
-
-    def density(self, x):
-        """p_data at x: (n, d) -> (n,) float64."""
-        return np.exp(self.log_density(x))
-
-
-def ring(n_modes=8, radius=2.0, std=0.02):
-    """Gaussians on a circle, by default the ring of Metz et al. 2017 (arXiv:1611.02163)."""
-    n_modes = _checks.positive_int("n_modes", n_modes)
-    radius = _checks.positive_float("radius", radius)
-    # endpoint=False: with the end included, 0 and 2 pi would be one mode.
-    angles = np.linspace(0.0, 2.0 * np.pi, n_modes, endpoint=False)
-    return Mixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), std)
-
-
-def grid(side=5, spacing=2.0, std=0.05):
-    """Gaussians on a square grid about the origin: 25 in Srivastava et al. 2017 (arXiv:1705.07761)."""
-    side = _checks.positive_int("side", side)
-    spacing = _checks.positive_float("spacing", spacing)
-    ticks = spacing * (np.arange(side) - (side - 1) / 2)
-    return Mixture(np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), std)
-
-
-def mixture_1d(means=(-1.5, 1.5), stds=0.5, weights=None):
-    """Gaussians on the line: `Mixture` with d = 1."""
-    return Mixture(np.ravel(means), stds, weights)
 
 
 def digits(full=False, low=-1.0, high=1.0):
@@ -212,60 +138,3 @@ def _download(caller, url, sha256):
         f"{caller} downloaded {path}, and it is damaged: its SHA-256 is {found}, want {sha256}; "
         "it was removed, try again"
     )
-
-
-def batches(x, c=None, batch_size=64, seed=None):
-    """A tf.data pipeline to train from: shuffled anew every epoch, in whole batches.
-
-    The examples left over at the end of an epoch are dropped. Under `GAN.fit` a batch feeds one train
-    step: with d_steps = k it is split into k minibatches.
-
-    Args:
-        x: data, (n, ...) finite floats.
-        c: conditions, (n, ...) such as labels; with it the pipeline yields pairs (x, c).
-        seed: an int, of the order of the batches. Default: the book's seed.
-
-    Returns:
-        tf.data.Dataset of float32 (batch_size, ...), or of pairs.
-    """
-    import tensorflow as tf
-
-    x = _checks.floats("x", x)
-    batch_size = _checks.positive_int("batch_size", batch_size)
-    if batch_size > len(x):
-        raise ValueError(f"batch_size={batch_size}: want at most the {len(x)} examples of x")
-    if c is not None:
-        c = _conditions(c, len(x))
-    seed = book_seed() if seed is None else _checks.int_from_to("seed", seed, 0, 2**63 - 1)
-    n, whole = len(x), len(x) // batch_size
-    with tf.device("CPU"):
-        arrays = tf.nest.map_structure(tf.constant, x if c is None else (x, c))
-
-    def an_epoch(seeds):
-        order = tf.random.experimental.stateless_shuffle(tf.range(n), seeds)
-        rows = tf.reshape(order[: whole * batch_size], (whole, batch_size))
-        return tf.data.Dataset.from_tensor_slices(rows)
-
-    # Shuffled numbers of examples, and a few batches gathered at once: `shuffle` and `batch` handle every
-    # example on its own, which takes as long as a step of small networks (book/speed.md).
-    epoch = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(2).batch(2).flat_map(an_epoch)
-    dataset = epoch.batch(8).map(lambda i: tf.nest.map_structure(lambda a: tf.gather(a, i), arrays)).unbatch()
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(whole))
-    options = tf.data.Options()
-    # With autotune on, `fit` returns only at the next power of two times 10 ms.
-    options.autotune.enabled = False
-    dataset = dataset.with_options(options)
-    # So that `GAN.fit` can check all of it. A look at the first batch would reshuffle the ones that follow.
-    dataset.ganbook_arrays = (x, c)
-    return dataset
-
-
-def _conditions(c, n):
-    c = _checks.array("c", c)
-    if c.dtype.kind not in "iuf" or c.ndim == 0:
-        raise ValueError(f"c has dtype {c.dtype}, shape {c.shape}: want labels or floats, (n, ...)")
-    if len(c) != n:
-        raise ValueError(f"c has {len(c)} conditions: want {n}, one an example of x")
-    if c.dtype.kind == "f":
-        _checks.floats("c", c)
-    return c

@@ -7,7 +7,7 @@ classifier (`ganbook.digit_features`), as the Inception network's is in the FID 
 import numpy as np
 
 from ganbook import _checks
-from ganbook.data import Mixture
+from ganbook.densities import Mixture
 
 
 def _nearest_mode(samples, mixture, radius):
