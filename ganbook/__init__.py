@@ -7,6 +7,7 @@ from ganbook import (
     divergences,
     layers,
     losses,
+    many,
     metrics,
     networks,
     plots,
@@ -20,6 +21,7 @@ from ganbook.densities import Mixture, grid, mixture_1d, ring
 from ganbook.gan import GAN
 from ganbook.layers import AddReference, DropReference, ReferenceBatchNorm, VirtualBatchNorm
 from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating
+from ganbook.many import ManyAdam, ManyDense, many_mlp
 from ganbook.metrics import (
     frechet_distance,
     high_quality_share,
@@ -39,6 +41,8 @@ __all__ = [
     "Checkpoint",
     "ClaimError",
     "DropReference",
+    "ManyAdam",
+    "ManyDense",
     "MaximumLikelihood",
     "Minimax",
     "Mixture",
@@ -66,6 +70,8 @@ __all__ = [
     "kernel_distance",
     "layers",
     "losses",
+    "many",
+    "many_mlp",
     "metrics",
     "mixture_1d",
     "mlp",
