@@ -30,6 +30,24 @@ def test_a_seed_gives_the_same_faces_and_another_gives_others():
     np.testing.assert_array_equal(faces(60, seed=1, **faces(60, seed=1)[1])[0], x)
 
 
+def test_the_boxes_cut_nothing_off(monkeypatch):
+    """Every shape is painted in a box, for speed: the same pictures where each box is the whole picture."""
+    corners = [{"pose": pose, "hair": hair} for pose in (0, 0.5, 1) for hair in range(4)]
+    calls = [(200, {}), *((20, fixed) for fixed in corners)]
+    boxed = [faces(n, seed=7, **fixed)[0] for n, fixed in calls]
+    monkeypatch.setattr(cartoons, "_pixels", lambda low, high: slice(0, cartoons.SIZE))
+    for (n, fixed), x in zip(calls, boxed, strict=True):
+        np.testing.assert_array_equal(faces(n, seed=7, **fixed)[0], x)
+
+
+def test_a_face_does_not_depend_on_those_drawn_with_it():
+    x, factors = faces(130, seed=8)
+    assert x.flags.c_contiguous
+    for i in (0, 57, 129):
+        alone, _ = faces(1, seed=0, **{name: values[i] for name, values in factors.items()})
+        np.testing.assert_array_equal(alone[0], x[i])
+
+
 def test_factors_are_independent():
     _, factors = faces(4000, seed=3)
     values = np.stack([v.astype("float64") for v in factors.values()])
