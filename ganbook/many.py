@@ -2,7 +2,7 @@
 
 A batch carries all games, (batch, games, features), each with its own data, noise and weights. The losses are
 means over batch and games. So no game sees another, and each goes as it would alone, but for its gradients:
-they are divided by the number of games. `ManyAdam` makes up for that; SGD wants a rate games times as large.
+they are divided by the number of games. `ManyAdam` allows for that; SGD wants a rate games times as large.
 """
 
 import keras
@@ -16,29 +16,27 @@ from ganbook import _checks
 class ManyDense(keras.layers.Layer):
     """A dense layer for each game: (batch, games, inputs) -> (batch, games, units of the widest).
 
-    Game g computes activation(x[:, g] @ kernel[g] + bias[g]), and its kernel starts as that of a
-    `keras.layers.Dense` of its own size.
+    Game g computes activation(x[:, g] @ kernel[g] + bias[g]). As in a `keras.layers.Dense` of its own size,
+    the kernel is uniform at first, up to Glorot and Bengio's sqrt(6 / (inputs + units)), and the bias zero.
 
     Args:
         units: an int, or one for each game. Games of different width share an array as wide as the widest;
             what a game has too many is zero, and does not learn. A game of 0 units passes its inputs on.
         activation: as for `keras.layers.Dense`, a function of each unit by itself.
         n_in: an int for each game, where their inputs are not equally many: the others are zero.
-        kernel_initializer: draws the kernel of each game by itself.
 
     Example::
 
         net = keras.Sequential([keras.Input((2, 5)), ManyDense([8, 32], "relu"), ManyDense(1, n_in=[8, 32])])
     """
 
-    def __init__(self, units, activation=None, n_in=None, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(self, units, activation=None, n_in=None, **kwargs):
         super().__init__(**kwargs)
         self.units = _ints("units", units, 0)
         if not np.any(self.units):
             raise ValueError(f"units={units!r}: want at least 1 in some game")
         self.n_in = None if n_in is None else _ints("n_in", n_in, 1)
         self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
         if len(input_shape) != 3 or None in input_shape[1:]:
@@ -52,23 +50,14 @@ class ManyDense(keras.layers.Layer):
         self.skips = (units == 0)[:, None, None]
         self.used = (np.arange(width.max()) < width[:, None])[:, None]
 
-        def initial(shape, dtype):
-            kernel = np.zeros(shape)
-            sizes = zip(n_in.tolist(), units.tolist(), strict=True)
-            for g, (size, draw) in enumerate(zip(sizes, self._initializers(games), strict=True)):
-                kernel[g, : size[0], : size[1]] = draw(size, dtype=dtype)
-            return ops.convert_to_tensor(kernel, dtype)
+        def glorot(shape, dtype):
+            n, m = n_in[:, None, None], units[:, None, None]
+            own = (np.arange(inputs)[:, None] < n) & (np.arange(shape[-1]) < m)
+            limit = own * np.sqrt(6 / (n + m))
+            return ops.convert_to_tensor(limit, dtype) * keras.random.uniform(shape, -1, 1, dtype)
 
-        self.kernel = self.add_weight((games, inputs, width.max()), initial, name="kernel")
+        self.kernel = self.add_weight((games, inputs, width.max()), glorot, name="kernel")
         self.bias = self.add_weight((games, width.max()), "zeros", name="bias")
-
-    def _initializers(self, games):
-        """One for each game: with one and the same seed, games would have the same weights."""
-        draw = self.kernel_initializer
-        if not isinstance(getattr(draw, "seed", None), int):  # it draws nothing, or goes on by itself
-            return [draw] * games
-        seeds = np.random.default_rng(draw.seed).integers(2**31, size=games).tolist()
-        return [type(draw).from_config(draw.get_config() | {"seed": seed}) for seed in seeds]
 
     def call(self, x):
         # Games first, which a product of matrices wants. From one layer to the next TensorFlow drops the
@@ -88,19 +77,16 @@ class ManyDense(keras.layers.Layer):
             "units": self.units,
             "activation": keras.activations.serialize(self.activation),
             "n_in": self.n_in,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
 
-def many_mlp(
-    n_in, hidden, n_out, games, activation="relu", out_activation=None, initializer="glorot_uniform"
-):
+def many_mlp(n_in, hidden, n_out, games, activation="relu", out_activation=None):
     """Multilayer perceptrons side by side, built: (batch, games, n_in) -> (batch, games, n_out).
 
     Args:
         hidden: the widths of the hidden layers, each an int or one for each game. With [[8, 32], [0, 32]]
             the first of two games has one hidden layer of 8 units, and the second has two of 32.
-        activation, out_activation, initializer: as for `mlp`.
+        activation, out_activation: as for `mlp`.
 
     Returns:
         keras.Sequential
@@ -111,9 +97,9 @@ def many_mlp(
     net, widths = keras.Sequential([keras.Input((games, n_in))]), np.full(games, n_in)
     for i, units in enumerate(hidden):
         units = _by_game(f"hidden[{i}]", _ints(f"hidden[{i}]", units, 0), games)
-        net.add(ManyDense(units, activation, widths, initializer))
+        net.add(ManyDense(units, activation, widths))
         widths = np.where(units, units, widths)
-    net.add(ManyDense(n_out, out_activation, widths, initializer))
+    net.add(ManyDense(n_out, out_activation, widths))
     return net
 
 
@@ -132,9 +118,10 @@ class ManyAdam(keras.optimizers.Adam):
     """
 
     def __init__(self, learning_rate, games, beta_1=0.9, beta_2=0.999, epsilon=1e-7, name=None):
-        super().__init__(1.0, beta_1, beta_2, epsilon, name=name)
-        self.games = _checks.positive_int("games", games)
-        self.rates = _by_game("learning_rate", _rates(learning_rate), self.games)
+        games = _checks.positive_int("games", games)
+        rates = _by_game("learning_rate", _rates(learning_rate), games)
+        super().__init__(1.0, beta_1, beta_2, epsilon / games, name=name)  # divided as the gradients are
+        self.games, self.rates, self.epsilon_alone = games, rates, epsilon
 
     def build(self, var_list):
         for v in var_list:
@@ -145,11 +132,17 @@ class ManyAdam(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
         rates = self.rates.reshape(-1, *[1] * (len(variable.shape) - 1))
         rates = ops.cast(learning_rate, variable.dtype) * ops.convert_to_tensor(rates, variable.dtype)
-        super().update_step(self.games * gradient, variable, rates)
+        super().update_step(gradient, variable, rates)
 
     def get_config(self):
-        kept = {k: v for k, v in super().get_config().items() if k in ("name", "beta_1", "beta_2", "epsilon")}
-        return kept | {"learning_rate": self.rates.tolist(), "games": self.games}
+        return {
+            "learning_rate": self.rates.tolist(),
+            "games": self.games,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon_alone,
+            "name": self.name,
+        }
 
 
 def _ints(name, value, least):

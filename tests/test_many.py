@@ -206,17 +206,9 @@ def test_kernels_start_as_keras_own_for_each_size():
     assert not layer.bias.numpy().any()
 
 
-def test_every_game_has_a_draw_of_its_own_whichever_the_seed():
-    for seed in (None, 5):
-        layer = ManyDense(6, kernel_initializer=keras.initializers.Orthogonal(seed=seed))
-        layer.build((None, 4, 6))
-        kernels = layer.kernel.numpy()
-        for i, kernel in enumerate(kernels):
-            np.testing.assert_allclose(kernel @ kernel.T, np.eye(6), atol=1e-5)
-            assert all(np.abs(kernel - other).max() > 0.1 for other in kernels[:i])
-    again = ManyDense(6, kernel_initializer=keras.initializers.Orthogonal(seed=5))
-    again.build((None, 4, 6))
-    np.testing.assert_array_equal(again.kernel, kernels)
+def test_every_game_has_a_draw_of_its_own():
+    kernels = many("equal").layers[1].kernel.numpy().reshape(GAMES, -1)
+    assert np.abs(np.corrcoef(kernels) - np.eye(GAMES)).max() < 0.5
 
 
 def test_the_global_seed_decides():
@@ -225,30 +217,22 @@ def test_the_global_seed_decides():
     assert np.abs(a - c).max() > 0.1
 
 
-@pytest.mark.parametrize("initializer", ["ones", lambda shape, dtype: np.ones(shape)])
-def test_initializers_without_a_seed(initializer):
-    layer = ManyDense([1, 2], kernel_initializer=initializer)
-    layer.build((None, 2, 3))
-    np.testing.assert_array_equal(layer.kernel, [[[1, 0]] * 3, [[1, 1]] * 3])
-
-
 # As layer and optimizer of Keras.
 
 
 def test_config_round_trip():
-    layer = ManyDense([4, 0], "tanh", np.array([3, 5]), "he_normal", name="many", dtype="float64")
+    layer = ManyDense([4, 0], "tanh", np.array([3, 5]), name="many", dtype="float64")
     config = keras.saving.serialize_keras_object(layer)
     again = keras.saving.deserialize_keras_object(json.loads(json.dumps(config)))
     assert again.get_config() == layer.get_config()
     assert (tuple(again.units), tuple(again.n_in)) == ((4, 0), (3, 5))
     assert (again.activation, again.name, again.dtype) == (keras.activations.tanh, "many", "float64")
-    assert isinstance(again.kernel_initializer, keras.initializers.HeNormal)
     optimizer = ManyAdam([0.1, 0.2], 2, beta_1=0.5, beta_2=0.8, epsilon=1e-3, name="adam")
     config = keras.saving.serialize_keras_object(optimizer)
     again = keras.saving.deserialize_keras_object(json.loads(json.dumps(config)))
     assert again.get_config() == optimizer.get_config()
     assert (again.rates.tolist(), again.games, again.name) == ([0.1, 0.2], 2, "adam")
-    assert (again.beta_1, again.beta_2, again.epsilon) == (0.5, 0.8, 1e-3)
+    assert (again.beta_1, again.beta_2, again.get_config()["epsilon"]) == (0.5, 0.8, 1e-3)
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
