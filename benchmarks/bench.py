@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,15 @@ import time
 from importlib.metadata import version
 from xml.etree import ElementTree
 
+from judge import median
+from show import PACKAGES, RESULTS, ROOT, goals_table, pictures
+
+sys.path.append(str(ROOT / "tools"))
+from records import processor
+
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parent
-RESULTS = HERE / "results.json"
-PACKAGES = {
-    "tensorflow_cpu": "TensorFlow",
-    "keras": "Keras",
-    "torch": "PyTorch",
-    "jax": "JAX",
-    "numpy": "NumPy",
-}
+RING = ("ganbook", "ganbook-xla", "keras-io", "pytorch", "jax")
 CHAPTER = ROOT / "book/images/dcgan.ipynb"
-median = statistics.median
 
 
 def case(script, *arguments, **env):
@@ -58,7 +54,7 @@ def in_turn(repeats, script, cases, *arguments):
 # Sections: what they return is kept in results.json.
 
 
-def ring(repeats=3, calls=3, cases=("ganbook", "keras-io", "pytorch", "jax"), sizes=(64, 256)):
+def ring(repeats=3, calls=3, cases=RING, sizes=(64, 256)):
     found = {}
     for batch_size in sizes:
         runs = in_turn(repeats, "ring.py", cases, "--batch-size", batch_size, "--calls", calls)
@@ -175,226 +171,7 @@ SECTIONS = {
 }
 
 
-# What the page calls them.
-TITLES = {
-    "ring": "the ring",
-    "levers": "the levers",
-    "dcgan": "the DCGAN's step",
-    "digit_fid": "digit FID",
-    "growth": "growing work",
-    "import": "the import",
-    "memory": "memory",
-    "chapters": "`make test`",
-    "book": "`make book`",
-}
-
-# From what was measured to rows of a table: what, ours, theirs, ratio or figure, goal, reached.
-
-
-def rows(found):
-    """The table, as far as its sections were measured: a dict a row."""
-    makers = {
-        "ring": ring_rows,
-        "dcgan": dcgan_rows,
-        "digit_fid": fid_rows,
-        "growth": growth_rows,
-        "import": lambda s: [
-            row("`import ganbook` after `import keras`, s", spread(s, 3), "", median(s), "≤ 0.1", 0.1)
-        ],
-        "memory": lambda m: [
-            row(
-                "peak memory of the DCGAN chapter",
-                f"{m['chapter_mb']:,} MB",
-                f"TensorFlow's tutorial {m['tutorial_mb']:,} MB",
-                m["chapter_mb"] / m["tutorial_mb"],
-                "≤ 1.5",
-                1.5,
-            )
-        ],
-        "chapters": lambda c: [
-            row("`make test`, all notebooks and all other tests, minutes", "", "", c["minutes"], "≤ 30", 30)
-        ],
-        "book": lambda s: [row("`make book` after a change in one chapter, s", "", "", s, "≤ 20", 20)],
-    }
-    return [one for name, make in makers.items() if name in found for one in make(found[name])]
-
-
-def spread(values, digits=0):
-    """Median (least–largest)."""
-    low, high = min(values), max(values)
-    return f"{median(values):,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
-
-
-def row(what, ours, theirs, value, goal, bound, at_least=False):
-    reached = value >= bound if at_least else value <= bound
-    return {"what": what, "ours": ours, "theirs": theirs, "value": value, "goal": goal, "reached": reached}
-
-
-def ring_rows(found):
-    names = {"keras-io": "keras.io", "pytorch": "PyTorch", "jax": "JAX"}
-    out = []
-    for batch_size, cases in found.items():
-        what = f"ring, batch {batch_size}"
-        ours, jax = cases["ganbook"]["steps_s"], cases["jax"]["steps_s"]
-        peers = {name: cases[name]["steps_s"] for name in ("keras-io", "pytorch")}
-        best = max(peers, key=lambda name: median(peers[name]))
-        faster = f"{names[best]} {spread(peers[best])}"
-        title = f"{what}: steps/s beside the faster of PyTorch and keras.io"
-        out.append(row(title, spread(ours), faster, median(ours) / median(peers[best]), "≥ 3", 3, True))
-        title = f"{what}: steps/s beside JAX's `scan`"
-        ratio = median(ours) / median(jax)
-        out.append(row(title, spread(ours), f"JAX {spread(jax)}", ratio, "≥ 0.9", 0.9, True))
-        first = {name: cases[name]["first_s"] for name in names}
-        best = min(first, key=lambda name: median(first[name]))
-        ours = cases["ganbook"]["first_s"]
-        theirs = f"{names[best]} {spread(first[best], 2)}"
-        title = f"{what}: seconds to the first 500 steps beside the quickest"
-        out.append(row(title, spread(ours, 2), theirs, median(ours) / median(first[best]), "≤ 1", 1))
-    return out
-
-
-def dcgan_rows(found):
-    ms = {name: case["ms"] for name, case in found.items() if "ms" in case}
-    tutorial, ours = ms["tensorflow"], ms["ganbook"]
-    rate = found["operations"]["ganbook_gflop"] / median(ours) * 1000
-    machine = median(found["matmul"]["gflops"])
-    theirs = f"TensorFlow's tutorial {spread(tutorial)}"
-    out = [row("DCGAN: ms/step", spread(ours), theirs, median(ours) / median(tutorial), "≤ 1.2", 1.2)]
-    pytorch = ms["pytorch"]
-    ratio = median(ours) / median(pytorch)
-    out.append(row("DCGAN: ms/step", spread(ours), f"PyTorch {spread(pytorch)}", ratio, "≤ 0.85", 0.85))
-    if "ganbook-bfloat16" in ms:  # which a quick look leaves out
-        half = ms["ganbook-bfloat16"]
-        what, ratio = "DCGAN in `mixed_bfloat16`: ms/step", median(half) / median(tutorial)
-        out.append(row(what, spread(half), theirs, ratio, "≤ 0.8", 0.8))
-    counted = f"{found['operations']['ganbook_gflop']:.1f} GFLOP a step, {rate:.0f} GFLOP/s"
-    theirs = f"matrix product {machine:.0f} GFLOP/s"
-    what = "DCGAN: share of the matrix-product rate"
-    out.append(row(what, counted, theirs, rate / machine, "≥ 0.8", 0.8, True))
-    return out
-
-
-def fid_rows(found):
-    out = []
-    for mark in found["ganbook"][0]["fid"]:
-        fid = {
-            name: [run["fid"][mark] for run in found[name]] for name in ("ganbook", "keras-io", "tensorflow")
-        }
-        best = min(median(fid["keras-io"]), median(fid["tensorflow"]))
-        theirs = f"keras.io {spread(fid['keras-io'])}, TensorFlow's {spread(fid['tensorflow'])}"
-        ratio = best / median(fid["ganbook"])
-        what = f"digit FID after {mark} s of training, times lower"
-        out.append(row(what, spread(fid["ganbook"], 1), theirs, ratio, "≥ 10", 10, True))
-    return out
-
-
-def growth_rows(found):
-    names = {"batch_size": "batch size", "width": "width", "n": "pictures", "d_steps": "steps of D"}
-    out = []
-    for axis, line in found.items():
-        cost = [ms / gflop for ms, gflop in zip(line["ms"], line["gflop"], strict=True)]
-        first, last = line["values"][0], line["values"][-1]
-        what = f"ms per GFLOP, {names[axis]} {first:,} → {last:,}: largest beside the least before it"
-        out.append(
-            row(what, f"{cost[-1]:.1f}", f"{min(cost[:-1]):.1f}", cost[-1] / min(cost[:-1]), "≤ 1.1", 1.1)
-        )
-    return out
-
-
-def markdown(head, lines):
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines))
-
-
-def goals_table(found):
-    """One line a goal: what, ours beside theirs, and the ratio or figure with what it should be."""
-    lines = []
-    for r in rows(found):
-        figures = " beside ".join(figure for figure in (r["ours"], r["theirs"]) if figure)
-        reached = "" if r["reached"] else ", **no**"
-        lines.append((r["what"], figures, f"{r['value']:.3g} (goal: {r['goal']}{reached})"))
-    lines += [(name, "not measured", "") for name in SECTIONS if name not in found]
-    return markdown(("what", "measured", "ratio or figure"), lines)
-
-
-LEVERS = {
-    "one-step": "`steps_per_execution=1`, Keras' default",
-    "tf-data": "tf.data's `shuffle` and `batch` in place of `ganbook.batches`",
-    "autotune": "tf.data's autotuning on, its default",
-    "xla": "the whole loop compiled by XLA",
-}
-
-
-def beside(values, plain, higher):
-    """Median, spread, and how many times the speed of `plain`."""
-    times = median(values) / median(plain)
-    return f"{spread(values)}, × {times if higher else 1 / times:.2f}"
-
-
-def levers_table(found):
-    """Steps/s on the ring with one lever changed, and seconds to the first 500 steps."""
-    small, large = (found["levers"]["ring"][batch_size] for batch_size in ("64", "256"))
-    lines = [
-        (
-            text,
-            *(beside(cases[name]["steps_s"], cases["ganbook"]["steps_s"], True) for cases in (small, large)),
-            spread(small[name]["first_s"], 2),
-        )
-        for name, text in ({"ganbook": "as it is"} | LEVERS).items()
-    ]
-    return markdown(("ring", "batch 64, steps/s", "batch 256, steps/s", "first 500 steps of 64, s"), lines)
-
-
-def dcgan_levers_table(found):
-    """Milliseconds a step of the tutorial's DCGAN."""
-    ms = found["levers"]["dcgan"] | {"bfloat16": found["dcgan"]["ganbook-bfloat16"]["ms"]}
-    texts = {"plain": "as it is", "no-onednn": "`TF_ENABLE_ONEDNN_OPTS=0`", "bfloat16": "`mixed_bfloat16`"}
-    lines = [(text, beside(ms[name], ms["plain"], False)) for name, text in texts.items()]
-    return markdown(("the tutorial's DCGAN", "ms/step, and speed beside ours"), lines)
-
-
-def chapters_table(found):
-    seconds = found["chapters"]["seconds"] if "chapters" in found else {}
-    return markdown(("chapter", "s"), ((name, str(s)) for name, s in seconds.items()))
-
-
-def pictures(found, folder=ROOT / "book/_static"):
-    """speed-ring.png and speed-growth.png, from the sections of those names."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    plt.style.use("ganbook.book")
-    names = {"ganbook": "ganbook", "keras-io": "keras.io", "pytorch": "PyTorch", "jax": "JAX, scan"}
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.4))
-    for ax, (batch_size, cases) in zip(axes, found["ring"].items(), strict=True):
-        for i, name in enumerate(names):
-            values = cases[name]["steps_s"]
-            ax.barh(i, median(values), color="C1" if name == "ganbook" else "C0")
-            ax.plot([min(values), max(values)], [i, i], color="black", linewidth=1.5)
-        ax.set(title=f"batch {batch_size}", xlabel="steps a second", ylim=(len(names) - 0.4, -0.6))
-        ax.set_yticks(range(len(names)), names.values() if batch_size == "64" else [])
-    figure.savefig(folder / "speed-ring.png", dpi=150)
-
-    labels = {"batch_size": "batch size", "width": "width", "n": "pictures", "d_steps": "steps of D"}
-    figure, axes = plt.subplots(1, 4, figsize=(7, 2.4), sharey=True)
-    for ax, (axis, line) in zip(axes, found["growth"].items(), strict=True):
-        ax.loglog(line["values"], line["ms"], "o-", markersize=3)
-        at = len(line["ms"]) - 1  # the arithmetic, laid through the largest
-        arithmetic = [line["ms"][at] * gflop / line["gflop"][at] for gflop in line["gflop"]]
-        ax.loglog(line["values"], arithmetic, "--", color="gray", linewidth=1)
-        ends = line["values"][0], line["values"][-1]
-        ax.set_xticks(ends, [f"{end:,}" for end in ends])
-        ax.minorticks_off()
-        ax.set(xlabel=labels[axis])
-    axes[0].set_ylabel("ms a step")
-    figure.savefig(folder / "speed-growth.png", dpi=150)
-
-
 def machine():
-    sys.path.insert(0, str(ROOT / "tools"))
-    from measure import processor
-
     return {
         "processor": processor(),
         "cores": os.cpu_count(),

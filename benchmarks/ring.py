@@ -1,11 +1,12 @@
-"""The game on the ring, two MLPs of 128 x 128, in four ways: seconds to 500 steps, then steps a second.
+"""The game on the ring, two MLPs of 128 x 128, in several ways: seconds to 500 steps, then steps a second.
 
     python benchmarks/ring.py ganbook --batch-size 256
 
 One case a process, one line of JSON a case:
 
 ganbook    `GAN.fit` on `ganbook.batches`, as a chapter calls them
-one-step   the same with steps_per_execution=1
+ganbook-xla  the same with jit_compile=True: whole groups of steps are one program of XLA
+one-step   the same as ganbook with steps_per_execution=1
 tf-data    the same on a plain tf.data pipeline, which shuffles and batches points one by one
 autotune   the same with tf.data's autotuning on, as it is by default
 xla        the same `train_step` in a loop that XLA compiles as a whole, as book/speed.md shows
@@ -74,6 +75,10 @@ def ganbook_fit(x, batch_size, **compile_arguments):
     import ganbook
 
     return fitted(lambda: ganbook.batches(x, batch_size=batch_size), **compile_arguments)
+
+
+def ganbook_xla(x, batch_size):
+    return ganbook_fit(x, batch_size, jit_compile=True)
 
 
 def one_step(x, batch_size):
@@ -269,6 +274,7 @@ def jax_scan(x, batch_size):
 
 CASES = {
     "ganbook": ganbook_fit,
+    "ganbook-xla": ganbook_xla,
     "one-step": one_step,
     "tf-data": tf_data,
     "autotune": autotune,

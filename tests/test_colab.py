@@ -4,39 +4,36 @@ import re
 import subprocess
 import sys
 
+import chapters
+import colab_check as tool
 import nbformat
 import pytest
-from test_project import ROOT, load_tool
+from chapters import ROOT, rotation
 
 
-@pytest.fixture
-def tool():
-    return load_tool("colab_check")
-
-
-def test_consecutive_commits_go_through_all_chapters(tool):
+def test_consecutive_commits_go_through_all_chapters():
     paths = list("abcdefg")
-    chosen = [tool.rotation(2, paths, c) for c in range(100, 107)]
+    chosen = [rotation(2, paths, c) for c in range(100, 107)]
     assert sorted("".join(map("".join, chosen))) == sorted(2 * "abcdefg")
     assert chosen[1][0] == paths[(paths.index(chosen[0][1]) + 1) % 7]
-    assert tool.rotation(2, paths, 100) == chosen[0]
+    assert rotation(2, paths, 100) == chosen[0]
 
 
 @pytest.mark.parametrize("size", [0, -1, 8])
-def test_a_rotation_of_more_than_there_are_is_refused(tool, size):
+def test_a_rotation_of_more_than_there_are_is_refused(size):
     with pytest.raises(ValueError, match=f"--rotation {size}: want a number of chapters from 1 to 7"):
-        tool.rotation(size, list("abcdefg"), 0)
+        rotation(size, list("abcdefg"), 0)
 
 
 @pytest.mark.parametrize(("shallow", "number"), [("false", 12), ("true", 255)])
-def test_the_number_of_a_commit(tool, monkeypatch, capsys, shallow, number):
+def test_the_number_of_a_commit(monkeypatch, capsys, shallow, number):
     said = {"--is-shallow-repository": shallow, "HEAD": "ff"}
-    monkeypatch.setattr(tool, "git", lambda *words: "12" if words[0] == "rev-list" else said[words[-1]])
-    assert tool.commit_number() == number
+    monkeypatch.setattr(chapters, "git", lambda *words: "12" if words[0] == "rev-list" else said[words[-1]])
+    assert chapters.commit_number() == number
     assert ("hash of HEAD" in capsys.readouterr().out) == (shallow == "true")
 
 
-def test_a_kernel_inherits_nothing_that_changes_a_result(tool):
+def test_a_kernel_inherits_nothing_that_changes_a_result():
     ours = {"PATH": "/bin", "HOME": "/home/a", "LANG": "C", "PIP_INDEX_URL": "x", "OMP_NUM_THREADS": "1"}
     ours["TF_NUM_INTRAOP_THREADS"] = "1"
     theirs = dict.fromkeys(["KERAS_BACKEND", "PYTHONPATH", "VIRTUAL_ENV", "TF_CPP_MIN_LOG_LEVEL"], "x")
@@ -52,7 +49,7 @@ def test_a_kernel_inherits_nothing_that_changes_a_result(tool):
 
 
 @pytest.mark.parametrize("depth", [[], ["--depth=1"]])
-def test_what_stands_in_for_the_published_repository(tool, monkeypatch, tmp_path, depth):
+def test_what_stands_in_for_the_published_repository(monkeypatch, tmp_path, depth):
     """HEAD's files and no history, of a whole clone and of a shallow one."""
 
     def git(folder, *words):
@@ -67,7 +64,8 @@ def test_what_stands_in_for_the_published_repository(tool, monkeypatch, tmp_path
         git(tmp_path / "first", "commit", "-q", "-m", text)
     git(tmp_path, "clone", "-q", *depth, f"file://{tmp_path / 'first'}", "checkout")
     (tmp_path / "checkout" / "a.txt").write_text("not committed")
-    monkeypatch.setattr(tool, "ROOT", tmp_path / "checkout")
+    for module in (chapters, tool):
+        monkeypatch.setattr(module, "ROOT", tmp_path / "checkout")
     commit = tool.publish(str(tmp_path / "published"))
     assert git(tmp_path / "published", "rev-parse", "--is-shallow-repository") == "false"
     assert git(tmp_path / "published", "rev-list", "HEAD") == commit
@@ -97,7 +95,7 @@ def chapter(*lines):
         (CLAIMS, {"numpy==2"}, ["the setup cell did not install ganbook @ git.*@f00"]),
     ],
 )
-def test_faults(tool, monkeypatch, tmp_path, printed, after, found):
+def test_faults(monkeypatch, tmp_path, printed, after, found):
     nbformat.write(chapter(*CLAIMS), tmp_path / "a.ipynb")
     freeze = iter([{"numpy==2"}, {line.format(tool.address()) for line in after}])
     monkeypatch.setattr(tool, "packages", lambda env: next(freeze))
@@ -109,7 +107,7 @@ def test_faults(tool, monkeypatch, tmp_path, printed, after, found):
         assert re.search(pattern, said)
 
 
-def test_a_notebook_is_run_alone_until_a_cell_fails(tool, monkeypatch, tmp_path):
+def test_a_notebook_is_run_alone_until_a_cell_fails(monkeypatch, tmp_path):
     """In an empty folder, by the Python that the check is given; here the book's own."""
     monkeypatch.setattr(tool, "PYTHON", sys.executable)
     sources = "import os, sys\nprint('✓', os.listdir(), sys.executable)", "1 / 0", "print('✓ late')"

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import unicodedata
 
+import glossary_links
 import nbformat
 import pytest
 from test_notebooks import CHAPTERS
-from test_project import load_tool
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def site(tmp_path_factory):
 
     def build():
         command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", source, source / "site"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools/site")}
         result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert result.returncode == 0, result.stderr
 
@@ -204,10 +204,12 @@ def prose(path):
 @pytest.fixture(scope="module")
 def used():
     """For every chapter the entries that its text uses."""
-    tool = load_tool("glossary_links")
-    entry = {tool.plain(name): names[0] for names in ENTRIES for name in names}
-    words = tool.any_of(entry)
-    return {path.stem: {entry[tool.plain(m[1])] for m in words.finditer(prose(path))} for path in CHAPTERS}
+    entry = {glossary_links.plain(name): names[0] for names in ENTRIES for name in names}
+    words = glossary_links.any_of(entry)
+    return {
+        path.stem: {entry[glossary_links.plain(m[1])] for m in words.finditer(prose(path))}
+        for path in CHAPTERS
+    }
 
 
 def test_every_term_occurs_in_a_chapter(used):

@@ -12,14 +12,15 @@ import nbformat
 import numpy as np
 import pytest
 import yaml
+from records import stale
 from test_notebooks import CHAPTERS
-from test_project import load_tool
+from who_says_what import table, times
+from wording import short
 
 ROOT = pathlib.Path(__file__).parents[1]
 BOOK = ROOT / "book"
 ENTRIES = yaml.safe_load((BOOK / "sources.yml").read_text(encoding="utf-8"))
 NAMES = [path.relative_to(BOOK).with_suffix("").as_posix() for path in CHAPTERS]
-tool = load_tool("who_says_what")
 
 
 def printed(chapter):
@@ -66,11 +67,11 @@ def test_every_claim_stands_in_its_chapter_and_in_its_record(chapter):
                 line for line in lines if re.match(re.escape(text) + ": (at least|at most|between) ", line)
             ]
             assert len(found) == 1, text
-    assert tool.stale(BOOK, chapter) == []
+    assert stale(BOOK / f"{chapter}.ipynb") == []
 
 
 def test_the_figures_are_those_of_the_records():
-    page = tool.table(BOOK)
+    page = table(BOOK)
     shown = iter(
         re.findall(
             r"^- (.*): \*\*(.*)\*\*(?:, from (\S+) to (\S+))? \((.*); held (\d+) of (\d+)\)$", page, re.M
@@ -107,19 +108,19 @@ def test_the_figures_are_those_of_the_records():
     ],
 )
 def test_numbers_are_short(value, shown):
-    assert tool.short(value) == shown
+    assert short(value) == shown
 
 
 def test_times_are_those_of_a_chapter():
-    times = tool.times(BOOK)
-    assert set(times) == set(NAMES)
-    for to_read, to_run in times.values():
+    found = times(BOOK)
+    assert set(found) == set(NAMES)
+    for to_read, to_run in found.values():
         assert 5 <= to_read <= 40
         assert to_run is None or to_run > 0
 
 
 CONF = """
-extensions = ["myst_nb", "sphinxcontrib.bibtex", "who_says_what"]
+extensions = ["myst_nb", "sphinxcontrib.bibtex", "paths", "who_says_what"]
 exclude_patterns = ["jupyter_execute", "site"]
 bibtex_bibfiles = ["of.bib"]
 bibtex_reference_style = "author_year"
@@ -185,7 +186,7 @@ def small(tmp_path):
 
     def build():
         command = [sys.executable, "-m", "sphinx", "-q", tmp_path, tmp_path / "site"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools"), "NO_COLOR": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools/site"), "NO_COLOR": "1"}
         result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
         html = (tmp_path / "site/book/said.html").read_text(encoding="utf-8")
         return result.stderr, " ".join(re.sub(r"<[^>]*>", "", html).split())

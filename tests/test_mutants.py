@@ -4,10 +4,9 @@ import ast
 import subprocess
 import sys
 
+import mutants
 import pytest
-from test_project import ROOT, load_tool
-
-tool = load_tool("mutants")
+from chapters import ROOT
 
 SOURCE = '''"""A module: 1 - 1."""
 
@@ -25,7 +24,7 @@ class Loss:
             raise ValueError(f"real={real}: want {2 + 2}")
         return -0.5 * mean(self.net(real, training=training) ** 2, axis=1) + self.net(fake)
 '''
-MUTANTS = tool.mutants(SOURCE)
+MUTANTS = mutants.mutants(SOURCE)
 CHANGES = [(m.before, m.after) for m in MUTANTS]
 IF = "if training and (not real < 2):"
 RETURN = "return -0.5 * mean(self.net(real, training=training) ** 2, axis=1) + self.net(fake)"

@@ -7,6 +7,7 @@ import statistics
 import nbformat
 import pytest
 import yaml
+from run_notebook import pictures
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEMPLATE = ROOT / "book" / "template" / "chapter.ipynb"
@@ -137,9 +138,7 @@ def test_every_figure_has_a_caption_and_alt_text(chapter):
 
 
 def test_saved_pictures_are_those_of_the_cells(chapter):
-    from test_project import load_tool
-
-    for target, picture in load_tool("run_notebook").pictures(chapter):
+    for target, picture in pictures(chapter):
         assert (chapter.path.parent / target).read_bytes() == picture
 
 

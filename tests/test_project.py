@@ -1,7 +1,6 @@
 """The project's own files: one address, a light import, an installable package, the tools."""
 
 import ast
-import importlib.util
 import pathlib
 import re
 import subprocess
@@ -10,15 +9,10 @@ import tomllib
 
 import nbformat
 import pytest
+import run_notebook
+import set_address
 
 ROOT = pathlib.Path(__file__).parents[1]
-
-
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
 
 
 def python(code):
@@ -27,19 +21,17 @@ def python(code):
 
 
 def test_the_address_has_one_home_and_no_stale_copy():
-    tool = load_tool("set_address")
-    url = tool.address()
+    url = set_address.address()
     copies = {}
-    for path, text in tool.texts():
+    for path, text in set_address.texts():
         copy = r"github\.com/([\w-]+)/ganbook|github/([\w-]+)/ganbook|([\w-]+)\.github\.io/ganbook"
         for account in re.findall(copy, text):
             copies.setdefault("".join(account), []).append(path.name)
-    assert set(copies) == {tool.slug(url).split("/")[0]}
+    assert set(copies) == {set_address.slug(url).split("/")[0]}
     assert {"_config.yml", "pyproject.toml", "first-gan.ipynb", "README.md"} <= set(*copies.values())
 
 
 def test_setting_the_address_changes_every_copy(tmp_path, monkeypatch):
-    tool = load_tool("set_address")
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     old, new = "your_account/ganbook", "someone/book"
     text = "git+https://github.com/{0} and github/{0}/blob and https://{1}/book"
@@ -47,16 +39,16 @@ def test_setting_the_address_changes_every_copy(tmp_path, monkeypatch):
     (tmp_path / "a.md").write_text(text.format(old, "your_account.github.io/ganbook"))
     (tmp_path / "b.md").write_text("no address")
     subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
-    monkeypatch.setattr(tool, "ROOT", tmp_path)
-    monkeypatch.setattr(tool.address, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(tool.texts, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(set_address, "ROOT", tmp_path)
+    monkeypatch.setattr(set_address.address, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(set_address.texts, "__defaults__", (tmp_path,))
     monkeypatch.setattr(sys, "argv", ["set_address", "https://github.com/someone/book.git"])
-    tool.main()
-    assert tool.address() == "https://github.com/someone/book"
+    set_address.main()
+    assert set_address.address() == "https://github.com/someone/book"
     assert (tmp_path / "a.md").read_text() == text.format(new, "someone.github.io/book")
     monkeypatch.setattr(sys, "argv", ["set_address", "example.org"])
     with pytest.raises(SystemExit, match=r"URL='example\.org'"):
-        tool.main()
+        set_address.main()
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "tools/colab-requirements.txt"])
@@ -151,7 +143,7 @@ def notebook(tmp_path):
 def test_running_a_notebook_writes_tidy_outputs(notebook):
     noisy = "import sys; print('noise', file=sys.stderr)"
     path = notebook(noisy, "print(1)\nprint(2)", "import os; os.getcwd()")
-    load_tool("run_notebook").run(path)
+    run_notebook.run(path)
     setup, printed, folder = nbformat.read(path, as_version=4).cells
     assert setup.outputs == []
     assert [o.text for o in printed.outputs] == ["1\n2\n"]
@@ -164,7 +156,7 @@ def test_a_notebook_that_fails_is_left_as_it_was(notebook):
     path = notebook("1", "1 / 0")
     before = path.read_bytes()
     with pytest.raises(Exception, match="ZeroDivisionError"):
-        load_tool("run_notebook").run(path)
+        run_notebook.run(path)
     assert path.read_bytes() == before
 
 

@@ -4,14 +4,17 @@ import json
 import pathlib
 import re
 
+import measure
 import nbformat
 import pytest
-from test_project import load_tool
+import robust_page as page
+from chapters import chapters, names
+from records import holds, judge_anew, keep
+from wording import plain
 
 import ganbook
 
 ROOT = pathlib.Path(__file__).parents[1]
-measure, page = load_tool("measure"), load_tool("robust_page")
 
 
 @pytest.fixture
@@ -28,14 +31,12 @@ def book(tmp_path, monkeypatch):
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, tmp_path / "part" / "chapter.ipynb")
-    monkeypatch.setattr(measure, "BOOK", tmp_path)
-    monkeypatch.setattr(measure, "MEASURED", tmp_path / "measured")
-    monkeypatch.setattr(measure.chapters, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(chapters, "__defaults__", (tmp_path,))
     return tmp_path
 
 
 def run(book, seed, setting=None):
-    measure.keep(*measure.measure((book / "part" / "chapter.ipynb", seed, setting)))
+    keep(*measure.measure((book / "part" / "chapter.ipynb", seed, setting)))
 
 
 def test_a_chapter_over_seeds_and_settings(book):
@@ -107,7 +108,7 @@ def test_a_new_bound_judges_what_was_measured(book):
         notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text=f"✓ the seed is even: {bound}\n")]
         nbformat.write(notebook, path)
         assert measure.wanted([1], []) == []
-        measure.judge_anew(path)
+        judge_anew(path)
         record = json.loads((book / "measured" / "part" / "chapter.json").read_text())
         assert record["seeds"]["1"]["claims"] == [
             ["the seed is even", bound, 1.0, held],
@@ -127,7 +128,7 @@ def test_a_new_bound_judges_what_was_measured(book):
 )
 def test_bounds(value, bound, true):
     """As `ganbook.claim` judges it."""
-    assert measure.holds(value, bound) == true
+    assert holds(value, bound) == true
     numbers = [float(word) for word in re.findall(r"\S*(?:\d|inf)\S*", bound)]
     name = {"at least": "at_least", "at most": "at_most"}.get(bound[: bound.index(" ", 3)], "within")
     try:
@@ -146,11 +147,11 @@ def test_ranges(seeds, shown):
 
 
 def test_the_page_has_every_claim_of_every_record():
-    text = "\n".join(page.chapter_section(ROOT / "book", name) for name in page.names(ROOT / "book"))
+    text = "\n".join(page.chapter_section(ROOT / "book", name) for name in names(ROOT / "book"))
     rows = set(re.findall(r"^\| (.*?) \| ", text, re.MULTILINE))
     for path in (ROOT / "book" / "measured").glob("*/*.json"):
         for claim in json.loads(path.read_text(encoding="utf-8"))["seeds"]["0"]["claims"]:
-            assert f"{page.plain(claim[0])}: {claim[1]}" in rows
+            assert f"{plain(claim[0])}: {claim[1]}" in rows
 
 
 def test_every_setting_is_known_to_the_page():

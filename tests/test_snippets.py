@@ -1,8 +1,6 @@
 """The page of snippets: what is on it, and that each of them runs when pasted alone."""
 
 import html
-import importlib
-import pathlib
 import re
 import subprocess
 import sys
@@ -11,32 +9,32 @@ import keras
 import nbformat
 import numpy as np
 import pytest
+import snippets_page
+from chapters import BOOK, ROOT, chapters
+from copyable import analyse, of_chapter
 from keras import layers, ops
 from markdown_it import MarkdownIt
 
 import ganbook
 from ganbook import mlp
 
-ROOT = pathlib.Path(__file__).parents[1]
-snippets, page = map(importlib.import_module, ("snippets", "snippets_page"))
-
-FOUND = {s.anchor.removeprefix("snippet-"): s for path in page.chapters() for s in page.of_chapter(path)[0]}
+FOUND = {s.anchor.removeprefix("snippet-"): s for path in chapters() for s in of_chapter(path)[0]}
 
 
 def defined():
     """(chapter, kind, name) of all that the chapters define, by a search for lines."""
-    for path in page.chapters():
+    for path in chapters():
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code":
                 for kind, name in re.findall(r"^(class|def) (\w+)", cell.source, re.MULTILINE):
-                    yield path.relative_to(snippets.BOOK).with_suffix("").as_posix(), kind, name
+                    yield path.relative_to(BOOK).with_suffix("").as_posix(), kind, name
 
 
 # What can be copied, on chapters made up for the purpose.
 
 
 def analysed(*cells):
-    found, left_out = snippets.analyse(list(enumerate(cells)), "part/chapter")
+    found, left_out = analyse(list(enumerate(cells)), "part/chapter")
     return {s.piece.name: s.text for s in found}, left_out
 
 
@@ -172,29 +170,29 @@ def test_every_class_is_on_the_page():
 
 
 def test_what_is_listed_and_what_is_not_is_all():
-    left_out = [(path, name) for path in page.chapters() for name in page.of_chapter(path)[1]]
+    left_out = [(path, name) for path in chapters() for name in of_chapter(path)[1]]
     assert len(FOUND) + len(left_out) == len(set(defined()))
     assert len(FOUND) > 100
 
 
 def test_the_page_has_each_snippet_once_in_the_order_of_the_book():
-    listing = page.listing()
+    listing = snippets_page.listing()
     links = re.findall(r"\]\(#(snippet-[a-z0-9-]+)\)", listing)
     assert sorted(links) == sorted(s.anchor for s in FOUND.values())
     assert listing.count("{dropdown}") == len(links)
-    paths = [path for _, of_part in page.parts() for path in of_part if page.of_chapter(path)[0]]
-    at = [listing.index(f"]({path.relative_to(snippets.BOOK).as_posix()})") for path in paths]
+    paths = [path for _, of_part in snippets_page.parts() for path in of_part if of_chapter(path)[0]]
+    at = [listing.index(f"]({path.relative_to(BOOK).as_posix()})") for path in paths]
     assert at == sorted(at)
-    source = (ROOT / f"{page.PAGE}.md").read_text(encoding="utf-8")
-    assert source.count(page.MARKER) == 1
-    assert f"- file: {page.PAGE}\n" in page.CONTENTS.read_text(encoding="utf-8")
+    source = (ROOT / f"{snippets_page.PAGE}.md").read_text(encoding="utf-8")
+    assert source.count(snippets_page.MARKER) == 1
+    assert f"- file: {snippets_page.PAGE}\n" in snippets_page.CONTENTS.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FOUND)
 def test_its_line_says_what_it_does_and_reads_as_it_is_written(name):
     says = FOUND[name].piece.says
     assert says.strip(), f"{name} has no docstring"
-    shown = MarkdownIt().renderInline(page.plain(says))
+    shown = MarkdownIt().renderInline(snippets_page.plain(says))
     assert html.unescape(re.sub(r"</?code>", "`", shown)) == says
 
 

@@ -21,32 +21,14 @@ import tempfile
 import time
 
 import nbformat
+from chapters import ROOT, chapters, cleaned, commit_number, git, rotation
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
-from measure import THREADS, chapters
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, DeadKernelError
 from set_address import address
 
-ROOT = pathlib.Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-colab" / "bin" / "python"
-# How the variables begin that a shell, make or the book's own environment may have set and Colab has not.
-FOREIGN = (
-    *("PYTHON", "VIRTUAL_ENV", "CONDA", "IPYTHON", "JUPYTER", "MPL"),
-    *("KERAS_", "TF_", "XLA_", "GANBOOK_", "GIT_"),
-)
-
-
-def cleaned(variables):
-    return {k: v for k, v in variables.items() if k in THREADS or not k.startswith(FOREIGN)}
-
-
-def git(*words):
-    command = ["git", *words]
-    done = subprocess.run(
-        command, cwd=ROOT, env=cleaned(os.environ), stdout=subprocess.PIPE, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 def publish(folder):
@@ -136,21 +118,6 @@ def faults(path, env, commit):
         wrong += [f"printed, but not committed: {line}" for line in printed if line not in committed]
         wrong = wrong or ["the claims are not those of the committed outputs in order and number"]
     return len(committed), wrong
-
-
-def rotation(size, paths, c):
-    """The chapters of the c-th commit."""
-    if not 1 <= size <= len(paths):
-        raise ValueError(f"--rotation {size}: want a number of chapters from 1 to {len(paths)}")
-    return [paths[(size * c + i) % len(paths)] for i in range(size)]
-
-
-def commit_number():
-    """How many commits lead to HEAD, itself included; its hash where they cannot be counted."""
-    if git("rev-parse", "--is-shallow-repository") == "true":
-        print("A shallow clone, whose commits cannot be counted: the hash of HEAD chooses the chapters.")
-        return int(git("rev-parse", "HEAD"), 16)
-    return int(git("rev-list", "--count", "HEAD"))
 
 
 def asked_for():

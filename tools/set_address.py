@@ -3,14 +3,12 @@
 python tools/set_address.py https://github.com/account/repository
 """
 
-import pathlib
 import re
 import subprocess
 import sys
 
 import yaml
-
-ROOT = pathlib.Path(__file__).parents[1]
+from chapters import ROOT
 
 
 def address(root=ROOT):

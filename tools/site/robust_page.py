@@ -4,23 +4,14 @@
 summary and a table for each chapter. A run in which a claim was not reached counts as one that failed it.
 """
 
-import json
 import pathlib
 import statistics
 
-import nbformat
-from who_says_what import count, names, plain, short
+from chapters import names, title
+from records import read, record_of, runs
+from wording import count, plain, short
 
 MARK = "<!-- every claim -->"
-
-
-def record(book, chapter):
-    """(runs by seed, runs by setting) of a chapter."""
-    try:
-        found = json.loads((book / "measured" / f"{chapter}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}, {}
-    return {int(seed): run for seed, run in sorted(found["seeds"].items())}, found.get("settings", {})
 
 
 def of_claim(runs, text, bound):
@@ -70,15 +61,15 @@ def row(text, bound, by_seed, by_setting):
 
 
 def chapter_section(book, chapter):
-    seeds, settings = record(book, chapter)
-    title = nbformat.read(book / f"{chapter}.ipynb", as_version=4).cells[0].source.splitlines()[0]
+    path = book / f"{chapter}.ipynb"
+    seeds, settings = runs(path), read(path)["settings"]
     if not seeds:
-        return f"#{title}\n\nNot measured.\n"
+        return f"## {title(path)}\n\nNot measured.\n"
     found = claims(seeds, settings)
     where = f" Settings: {', '.join(settings)}." if settings else ""
     return "\n".join(
         [
-            f"#{title}",
+            f"## {title(path)}",
             "",
             f"[]({chapter}.ipynb). Seeds {ranges(seeds)}.{where}",
             "",
@@ -94,10 +85,11 @@ def chapter_section(book, chapter):
 
 def summary(book):
     """How many claims hold always, and a line for each that does not."""
-    lines, number, runs, others = [], 0, 0, 0
+    lines, number, every, others = [], 0, 0, 0
     for chapter in names(book):
-        seeds, settings = record(book, chapter)
-        runs += len(seeds) + len(settings)
+        path = book / f"{chapter}.ipynb"
+        seeds, settings = runs(path), read(path)["settings"]
+        every += len(seeds) + len(settings)
         others += len(settings)
         for text, bound, by_seed, by_setting in claims(seeds, settings):
             number += 1
@@ -107,7 +99,7 @@ def summary(book):
     held = f"{number - len(lines):,} of {count(number, 'claim')} held in every run"
     few = ":" if lines else "."
     under = f"{others} of them under other settings" if others else "none of them under other settings yet"
-    made = f"**{held}**; there were {count(runs, 'run')} of a chapter, {under}{few}"
+    made = f"**{held}**; there were {count(every, 'run')} of a chapter, {under}{few}"
     return "\n".join([made, "", *lines, ""])
 
 
@@ -116,8 +108,9 @@ def fill(app, docname, source):
         return
     book = pathlib.Path(app.srcdir, "book")
     for chapter in names(book):
-        app.env.note_dependency(str(book / f"{chapter}.ipynb"))
-        app.env.note_dependency(str(book / "measured" / f"{chapter}.json"))
+        path = book / f"{chapter}.ipynb"
+        app.env.note_dependency(str(path))
+        app.env.note_dependency(str(record_of(path)))
     toc = (book.parent / "_toc.yml").read_text(encoding="utf-8")
     in_order = sorted(names(book), key=lambda chapter: toc.index(f"file: book/{chapter}\n"))
     sections = [summary(book), *(chapter_section(book, chapter) for chapter in in_order)]

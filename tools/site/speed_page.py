@@ -4,12 +4,8 @@ A Sphinx extension: Jupyter Book loads it as a local extension of _config.yml.
 """
 
 import json
-import pathlib
-import sys
 
-ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import bench  # noqa: E402
+import show
 
 PAGE = "book/speed"
 
@@ -18,9 +14,9 @@ def on_what(found):
     """The machine and the versions, in a sentence; one for each that a section was measured on."""
     sections = {}
     for section, used in found["with"].items():
-        versions = ", ".join(f"{name} {used[package]}" for package, name in bench.PACKAGES.items())
+        versions = ", ".join(f"{name} {used[package]}" for package, name in show.PACKAGES.items())
         machine = f"{used['cores']} cores of an {used['processor']}, Python {used['python']}, {versions}"
-        sections.setdefault(f"{machine}, {used['day']}", []).append(bench.TITLES[section])
+        sections.setdefault(f"{machine}, {used['day']}", []).append(show.TITLES[section])
     if len(sections) == 1:
         return next(iter(sections))
     return "; ".join(f"{machine} ({', '.join(titles)})" for machine, titles in sections.items())
@@ -29,10 +25,10 @@ def on_what(found):
 def filled(source, found):
     """The page's Markdown with its marks replaced."""
     tables = {
-        "goals": bench.goals_table(found),
-        "levers": bench.levers_table(found),
-        "levers, DCGAN": bench.dcgan_levers_table(found),
-        "chapters": bench.chapters_table(found),
+        "goals": show.goals_table(found),
+        "levers": show.levers_table(found),
+        "levers, DCGAN": show.dcgan_levers_table(found),
+        "chapters": show.chapters_table(found),
         "machine": on_what(found),
     }
     for name, table in tables.items():
@@ -45,8 +41,8 @@ def filled(source, found):
 
 def fill(app, page, source):
     if page == PAGE:
-        app.env.note_dependency(str(bench.RESULTS))
-        source[0] = filled(source[0], json.loads(bench.RESULTS.read_text(encoding="utf-8")))
+        app.env.note_dependency(str(show.RESULTS))
+        source[0] = filled(source[0], json.loads(show.RESULTS.read_text(encoding="utf-8")))
 
 
 def setup(app):

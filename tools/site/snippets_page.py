@@ -2,11 +2,11 @@
 
 import re
 
-import nbformat
 import yaml
+from chapters import BOOK, chapters, title
+from copyable import of_chapter
 from docutils import nodes
-from measure import BOOK, chapters
-from snippets import of_chapter
+from wording import plain
 
 PAGE = "book/snippets"
 MARKER = "<!-- the snippets stand here -->"
@@ -20,12 +20,6 @@ def parts():
         paths = [BOOK.parent / f"{entry['file']}.ipynb" for entry in part["chapters"]]
         if paths := [path for path in paths if path in known]:
             yield part["caption"], paths
-
-
-def plain(text):
-    """Text in which Markdown sees nothing to mark up, except code in backticks."""
-    pieces = re.split(r"(`[^`]*`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\*_$<\[\]{}~|])", r"\\\1", p) for p in pieces)
 
 
 def entry(snippet):
@@ -62,8 +56,7 @@ def listing():
         for path in paths:
             found, _ = of_chapter(path)
             if found:
-                title = nbformat.read(path, as_version=4).cells[0].source.split("\n")[0].removeprefix("# ")
-                lines += [f"### [{title}]({path.relative_to(BOOK).as_posix()})", "", *map(entry, found)]
+                lines += [f"### [{title(path)}]({path.relative_to(BOOK).as_posix()})", "", *map(entry, found)]
     return "\n".join(lines)
 
 

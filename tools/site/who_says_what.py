@@ -6,7 +6,6 @@ that the chapter takes to read and to run. A record that lacks a claim which the
 warning says so.
 """
 
-import json
 import math
 import pathlib
 import re
@@ -15,81 +14,13 @@ from itertools import groupby
 
 import nbformat
 import yaml
-from measure import chapters
+from chapters import names, printed, title
+from records import record_of, run_time, runs, stale
 from sphinx.util import logging
+from wording import duration, plain, short
 
-BOOK = pathlib.Path(__file__).parents[1] / "book"
 WORDS, LINES = 200, 60  # read in a minute: words of text, lines of code
-REMEDY = "run `make measure` (python tools/measure.py 0 …)"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 logger = logging.getLogger(__name__)
-
-
-def names(book):
-    """The chapters' names, such as game/first-gan."""
-    return [path.relative_to(book).with_suffix("").as_posix() for path in chapters(book)]
-
-
-def printed(book, chapter):
-    """(claim, bound) of every claim in a chapter's committed outputs."""
-    notebook = nbformat.read(book / f"{chapter}.ipynb", as_version=4)
-    streams = "\n".join(o.get("text", "") for c in notebook.cells for o in c.get("outputs", []))
-    return re.findall(r"^✓ (.+): ((?:at least|at most|between) \S+(?: and \S+)?)$", streams, re.MULTILINE)
-
-
-def runs(book, chapter):
-    """A chapter's recorded runs, by seed; none where nothing was recorded."""
-    try:
-        record = json.loads((book / "measured" / f"{chapter}.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return {int(seed): run for seed, run in record["seeds"].items()}
-
-
-def run_time(recorded):
-    """A run's seconds, the median over the seeds.
-
-    They are of processor time. A run has one thread, so an idle machine takes about as long; the wall time in
-    the record also has what else the machine did.
-    """
-    return statistics.median(run["processor_s"] for run in recorded.values())
-
-
-def stale(book, chapter):
-    """What a chapter prints and its record has not, in words: nothing where the record is up to date."""
-    recorded = runs(book, chapter)
-    if not recorded:
-        return [f"{chapter}: nothing is recorded; {REMEDY}"]
-    known = {(text, bound) for run in recorded.values() for text, bound, *_ in run["claims"]}
-    lost = dict.fromkeys(claim for claim in printed(book, chapter) if claim not in known)
-    return [f"{chapter}: the record lacks “{text}: {bound}”; {REMEDY}" for text, bound in lost]
-
-
-def short(value):
-    """A number for a table: three digits that count."""
-    if math.isinf(value):
-        shown = "∞" if value > 0 else "-∞"
-    elif 0 < abs(value) < 1e-4:
-        digits, power = f"{value:.2e}".split("e")
-        shown = f"{digits}·10" + str(int(power)).translate(SUPERSCRIPTS)
-    elif abs(value) >= 1000:
-        shown = f"{float(f'{value:.3g}'):,.0f}"
-    else:
-        shown = f"{float(f'{value:.3g}'):.10f}".rstrip("0").rstrip(".")
-    return shown.replace("-", "−")
-
-
-def plain(text):
-    """A claim's sentence with nothing in it that Markdown would take for its own."""
-    return re.sub(r"([\\`*_{}\[\]<>|$#~^])", r"\\\1", text)
-
-
-def count(n, noun):
-    return f"{n} {noun}" + "s" * (n != 1)
-
-
-def duration(seconds):
-    return count(round(seconds), "second") if seconds < 90 else count(round(seconds / 60), "minute")
 
 
 def measured(recorded, text, bound):
@@ -134,9 +65,9 @@ def table(book):
     entries = yaml.safe_load((book / "sources.yml").read_text(encoding="utf-8"))
     made = []
     for chapter, of_chapter in groupby(entries, key=lambda entry: entry["chapter"]):
-        recorded, bounds = runs(book, chapter), dict(printed(book, chapter))
-        title = nbformat.read(book / f"{chapter}.ipynb", as_version=4).cells[0].source.splitlines()[0]
-        made += [f"#{title}", "", *(block(entry, recorded, bounds) for entry in of_chapter)]
+        path = book / f"{chapter}.ipynb"
+        recorded, bounds = runs(path), dict(printed(path))
+        made += [f"## {title(path)}", "", *(block(entry, recorded, bounds) for entry in of_chapter)]
         if recorded:
             *others, last = (str(seed) for seed in sorted(recorded))
             seeds = f"Seeds {', '.join(others)} and {last}" if others else f"Seed {last}"
@@ -145,16 +76,17 @@ def table(book):
     return "\n".join(made)
 
 
-def times(book=BOOK):
+def times(book):
     """{chapter: (minutes to read, seconds to run)}; None for the second where nothing is recorded."""
     found = {}
     for chapter in names(book):
-        cells = nbformat.read(book / f"{chapter}.ipynb", as_version=4).cells
+        path = book / f"{chapter}.ipynb"
+        cells = nbformat.read(path, as_version=4).cells
         text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
         without_formulas = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", " ", text, flags=re.DOTALL)
         words = len(re.findall(r"[A-Za-z][\w'’-]*", without_formulas))
         lines = sum(len(c.source.splitlines()) for c in cells if c.cell_type == "code")
-        to_read, recorded = math.ceil(words / WORDS + lines / LINES), runs(book, chapter)
+        to_read, recorded = math.ceil(words / WORDS + lines / LINES), runs(path)
         found[chapter] = to_read, run_time(recorded) if recorded else None
     return found
 
@@ -172,13 +104,13 @@ def fill(app, docname, source):
     if not has_table and not asked:
         return
     book = pathlib.Path(app.srcdir, "book")
-    used = names(book) if has_table else sorted(asked)
-    for chapter in used:
-        app.env.note_dependency(str(book / f"{chapter}.ipynb"))
-        app.env.note_dependency(str(book / "measured" / f"{chapter}.json"))
+    used = [book / f"{chapter}.ipynb" for chapter in (names(book) if has_table else sorted(asked))]
+    for path in used:
+        app.env.note_dependency(str(path))
+        app.env.note_dependency(str(record_of(path)))
     if has_table:
         app.env.note_dependency(str(book / "sources.yml"))
-        for complaint in (complaint for chapter in used for complaint in stale(book, chapter)):
+        for complaint in (complaint for path in used for complaint in stale(path)):
             logger.warning(complaint, location=docname)
         source[0] = source[0].replace(table_marker, table(book))
     if asked:
