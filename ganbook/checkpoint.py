@@ -5,10 +5,14 @@ import hashlib
 import json
 import os
 import pathlib
+import sys
 import warnings
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from ganbook import _resume
 
 ENDING = ".weights.h5"
 
@@ -23,13 +27,20 @@ class Checkpoint(keras.callbacks.Callback):
 
     What Keras' BackupAndRestore lacks for that: it writes over the file that it may need, keeps the epoch in
     a second file that may not fit the first, notices no altered byte, and restores neither the history nor
-    the order of the data. Other callbacks begin anew here too.
+    the order of the data.
+
+    Its place among the callbacks does not matter. EarlyStopping, ReduceLROnPlateau and ModelCheckpoint go on
+    counting; other callbacks, and EarlyStopping that keeps weights, begin anew. So do random states that are
+    not the GAN's: those of NumPy, of TensorFlow, of `keras.random` without `seed=gan.noise_seed`.
 
     The data are one pass through the repeated dataset, whose order must depend on seeds alone, as that of
     `batches` does. A resumed run draws what it has had and throws it away.
 
+    What `compile` is given counts: where it differs from the run so far, say by a smaller learning rate, a
+    warning names both. Where it does not, the rate is the one that the run had come to.
+
     A file is epoch-EPOCHS-SHA256.weights.h5; `GAN.load_weights` reads it too. It has its name only when it
-    is complete, and the two newest are kept.
+    is complete, and the two newest are kept. An epoch that a callback cuts short is not saved.
 
     Args:
         folder: a path, made where there is nothing. One for each run.
@@ -46,31 +57,62 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"folder={folder!r}: want the path of a folder, one for each run")
         self.folder = pathlib.Path(folder)
 
-    def resume(self, gan, dataset, steps_per_epoch=None):
-        """What is left to do: (the dataset of an epoch, the number of epochs done). `GAN.fit` calls it."""
-        steps = _steps(dataset, steps_per_epoch)
+    def resume(self, gan, dataset, steps_per_epoch=None, callbacks=()):
+        """What is left to do: (the dataset of an epoch, the epoch to begin with).
+
+        `GAN.fit` calls it with the flat list of its callbacks, and hands them to Keras with this one last.
+        """
+        self.steps = _resume.steps(dataset, steps_per_epoch)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.done, self.past = self._load_newest(gan)
-        stream = iter(dataset.repeat().skip(self.done * steps))
+        self.callbacks, self.swaps = callbacks, _resume.Swaps(callbacks)
+        self.training, self.state = self._load_newest(gan)
+        self.done = self.training["epochs"]
+        self.over = self.training["stopped"] and _resume.have_stopped(callbacks, self.training["callbacks"])
+        stream = iter(dataset.repeat().skip(self.done * self.steps))
         # Keras asks for an iterator once or twice an epoch: they all go on with the one stream.
-        epoch = tf.data.Dataset.range(steps).map(lambda _: stream.get_next())
-        return epoch.with_options(dataset.options()), self.done
+        epoch = tf.data.Dataset.range(self.steps).map(lambda _: stream.get_next())
+        return epoch.with_options(dataset.options()), sys.maxsize if self.over else self.done
 
     def on_train_begin(self, logs=None):
-        self.model.history.history = copy.deepcopy(self.past)
+        self.model.history.history = copy.deepcopy(self.training["history"])
+        if self.swaps.callbacks:
+            self.swaps.begin(self.params)
+        for variable, value in self.state:  # again: since then other callbacks may have drawn noise
+            variable.assign(value)
+        self.state = []
+        _resume.remind(self.callbacks, self.training["callbacks"])
+        self._end_swaps(self.done)
 
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in logs.items():
-            self.past.setdefault(name, []).append(value)
-        self._save({"epochs": epoch + 1, "history": self.past})
+        self.swaps.put_back(epoch + 1)
+        if not self._cut_short():
+            for name, value in logs.items():
+                self.training["history"].setdefault(name, []).append(value)
+            memories = _resume.memories(self.callbacks)
+            stopped = bool(self.model.stop_training)
+            self._save(self.training | {"epochs": epoch + 1, "stopped": stopped, "callbacks": memories})
+        self._end_swaps(epoch + 1)
 
     def on_train_end(self, logs=None):
         self.model.history.epoch[:0] = range(self.done)
 
+    def _end_swaps(self, epochs):
+        """After the last epoch the averages are what is left in the model."""
+        stopped = self.over or self.model.stop_training
+        if self.swaps.callbacks and (stopped or epochs >= self.params["epochs"]):
+            self.swaps.end(self.params)
+
+    def _cut_short(self):
+        """Whether a callback has stopped training within the epoch: G has taken fewer steps."""
+        steps = self.steps * self.model.distribute_strategy.num_replicas_in_sync
+        return self.model.stop_training and int(self.model.g_tracker.count) < steps
+
     def _load_newest(self, gan):
-        """The epochs and the history of the newest good file, 0 and {} where there is no file."""
+        """Load the newest good file, if there is one: (what it knows of the training, the variables)."""
         import h5py
 
+        settings = _resume.settings(gan)
+        fresh = {"epochs": 0, "history": {}, "callbacks": [], "stopped": False, "settings": settings}
         files = self._files()
         newest = next(
             (path for path in files if _sha256(path) == path.name.split("-")[2].split(".")[0]), None
@@ -80,14 +122,19 @@ class Checkpoint(keras.callbacks.Callback):
                 raise ValueError(
                     f"folder={str(self.folder)!r}: every checkpoint in it is damaged, want another"
                 )
-            return 0, {}
+            return fresh, []
         for path in files[: files.index(newest)]:
             path.replace(path.with_name(f"damaged-{path.name}"))
             message = f"{path} is damaged, its SHA-256 not that of its name: going on from {newest.name}"
             warnings.warn(message, stacklevel=4)
+        with h5py.File(newest) as file:
+            training = fresh | json.loads(file["training"][()])
+        changes = _resume.changes(training["settings"], settings)
         variables = [*gan.variables, *gan.d_optimizer.variables, *gan.g_optimizer.variables]
         before = [variable.numpy() for variable in variables]
         try:
+            if any(training["settings"][player]["class"] != settings[player]["class"] for player in settings):
+                raise ValueError("moments of one class of optimizer mean nothing to another")
             with warnings.catch_warnings():
                 # Keras warns of an optimizer that does not fit, and leaves it as it was.
                 warnings.filterwarnings("error", "Skipping variable loading")
@@ -97,19 +144,22 @@ class Checkpoint(keras.callbacks.Callback):
                 variable.assign(value)
             raise ValueError(
                 f"folder={str(self.folder)!r}: {newest.name} is of other networks or optimizers, "
-                f"want a folder for each run; {error}"
+                f"want a folder for each run; {changes or error}"
             ) from error
-        with h5py.File(newest) as file:
-            training = json.loads(file["training"][()])
-        return training["epochs"], training["history"]
+        _resume.keep_rates(gan, training["settings"], settings)
+        if changes := _resume.changes(training["settings"], settings):
+            warnings.warn(f"going on from {newest} with other settings: {changes}", stacklevel=4)
+        state = [(variable, variable.numpy()) for variable in variables]
+        return training | {"settings": settings}, state
 
     def _save(self, training):
         import h5py
 
+        text = json.dumps(training, default=_plain)  # first: what it cannot keep leaves no half of a file
         temporary = self.folder / f"writing{ENDING}"
         self.model.save_weights(temporary)
         with h5py.File(temporary, "a") as file:
-            file["training"] = json.dumps(training)
+            file["training"] = text
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())  # before the name says that it is complete
         temporary.replace(self.folder / f"epoch-{training['epochs']:06}-{_sha256(temporary)}{ENDING}")
@@ -126,16 +176,8 @@ def _sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _steps(dataset, steps_per_epoch):
-    """The steps of an epoch. What is shuffled by Keras, such as an array, could not be drawn again."""
-    if not isinstance(dataset, tf.data.Dataset):
-        raise ValueError(
-            f"x={type(dataset).__name__}: want a tf.data.Dataset beside a Checkpoint, "
-            "such as ganbook.batches(x)"
-        )
-    steps = steps_per_epoch or int(dataset.cardinality())
-    if steps < 1:
-        raise ValueError(
-            f"steps_per_epoch={steps_per_epoch}: want it for a dataset of unknown or endless length"
-        )
-    return steps
+def _plain(value):
+    """A number that a callback has put into the logs, as JSON keeps it."""
+    if not hasattr(value, "__array__"):
+        raise ValueError(f"a callback has put {value!r} into the logs: want numbers, which can be saved")
+    return np.asarray(value).tolist()
