@@ -1,6 +1,7 @@
 """Checks of arguments: each raises ValueError with the argument, its value and what is wanted."""
 
 import numbers
+import reprlib
 
 import numpy as np
 
@@ -29,6 +30,10 @@ def positive_float(name, value):
 
 def is_real(value):
     """Whether value is a number of Python or NumPy, neither complex nor True or False."""
+    if (
+        isinstance(value, np.generic) and "float" in value.dtype.name
+    ):  # bfloat16, of which Python knows nothing
+        return True
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -45,10 +50,35 @@ def sequence(name, value, wanted):
 
 
 def array(name, x):
+    """x as an array of a dtype that NumPy itself has: the small floats of TensorFlow become float32."""
+    if hasattr(x, "iloc"):  # a DataFrame or a Series
+        return _table(name, x)
+    if np.ma.is_masked(x):
+        raise ValueError(f"{name} holds masked numbers: want examples without, or {name}.filled(...)")
     try:
-        return np.asarray(x)
+        found = np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} is no array: want examples of one shape; {error}") from None
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # torch's, or a tensor inside a graph
+        raise ValueError(f"{name} is of type {type(x).__name__}: want an array; {error}") from None
+    if found.dtype == object and found.ndim == 0:
+        ways = [f", such as {name}.{way}()" for way in ("toarray", "to_tensor") if hasattr(x, way)]
+        raise ValueError(f"{name} is of type {type(x).__name__}: want an array{''.join(ways)}")
+    # bfloat16 and its kin are no floats to NumPy, though it can convert them.
+    return found.astype("float32") if found.dtype.kind == "V" and "float" in found.dtype.name else found
+
+
+def _table(name, x):
+    """The numbers of a DataFrame or a Series, NaN for one that is missing."""
+    found = np.asarray(x)
+    if found.dtype.kind in "iufc":
+        return found
+    columns = zip(x.columns, x.dtypes, strict=True) if hasattr(x, "columns") else [(x.name, x.dtype)]
+    others = [f"{column!r} of dtype {dtype}" for column, dtype in columns if dtype.kind not in "iuf"]
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        raise ValueError(f"{name} has the column {', '.join(others[:3])}{more}: want columns of numbers")
+    return x.to_numpy("float64", na_value=np.nan)
 
 
 def float64s(name, x):
@@ -66,10 +96,7 @@ def floats(name, x, shape=None):
     """
     x = array(name, x)
     if x.dtype.kind != "f":
-        raise ValueError(
-            f"{name} has dtype {x.dtype}: want floats in the range of the generator's last layer, "
-            f"such as {name} / 127.5 - 1 for integers 0-255 and tanh"
-        )
+        raise ValueError(f"{name} has dtype {x.dtype}: want floats{_how_to_floats(name, x)}")
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"{name} has shape {x.shape}: want at least one example along the first axis")
     if shape is not None:
@@ -86,12 +113,38 @@ def floats(name, x, shape=None):
     return singles
 
 
+def _how_to_floats(name, x):
+    """What to do, or what is in the way, for an array that holds no floats."""
+    kind = x.dtype.kind
+    if kind in "iu" and x.size and (x.dtype == "uint8" or (x.min() >= 0 and 127 < x.max() <= 255)):
+        return f" in the range of the generator's last layer, such as {name} / 127.5 - 1 for 0-255 and tanh"
+    if kind == "b":
+        return f", such as 2.0 * {name} - 1 for tanh"
+    if kind == "c":
+        return f", such as {name}.real and {name}.imag side by side"
+    no_number = [] if kind in "iu" else (reprlib.repr(v) for v in x.ravel() if not is_real(v))
+    return next((f", and it holds {value}" for value in no_number), f", such as np.float32({name})")
+
+
 def pictures(name, x, shape):
     """x as by `floats`, with pixels in [-1, 1]."""
     x = floats(name, x, shape)
     if np.abs(x).max() > 1.0:
-        raise ValueError(f"{name} has values up to {np.abs(x).max():.6g}: want floats in [-1, 1]")
+        raise ValueError(
+            f"{name} has values from {x.min():.6g} to {x.max():.6g}: want floats in [-1, 1], "
+            f"such as {name} / 127.5 - 1 for 0-255"
+        )
     return x
+
+
+def seem_from_0_to_1(x):
+    """Whether pictures in [-1, 1] look as if [0, 1] were meant: none has a value below 0.
+
+    There must be contrast, and not all be light, so that a generator that failed is not taken for one that
+    ends in a sigmoid. In 16 trainings on digits and faces, with good and with bad learning rates, the lowest
+    value of 64 samples was below -0.1 at every one of 919 moments.
+    """
+    return bool(x.min() >= 0 and np.ptp(x) > 0.5 and np.median(x) < 0.9)
 
 
 def fits(name, shape, wanted):

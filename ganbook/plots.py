@@ -1,6 +1,7 @@
 """One look for the whole book: its colours, tiled images, animations."""
 
 import io
+import warnings
 
 import numpy as np
 
@@ -22,6 +23,12 @@ def tile(images, columns, gap=2):
         (rows * (height + gap) - gap, ..., 1 or 3) uint8
     """
     images = _checks.pictures("images", images, shape=(None, None, None))
+    if _checks.seem_from_0_to_1(images):
+        warnings.warn(
+            f"images has values from {images.min():.6g} to {images.max():.6g}, and black is -1: want "
+            "2 * images - 1 for those in [0, 1]",
+            stacklevel=2,
+        )
     columns, gap = _checks.positive_int("columns", columns), _checks.int_from_to("gap", gap, 0, 1000)
     n, height, width, channels = images.shape
     if channels not in (1, 3):

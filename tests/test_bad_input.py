@@ -406,7 +406,7 @@ ROWS = [
     (
         "digit_features-range",
         lambda t: digit_features(DIGITS + 1.5),
-        r"images has values up to 1.5: .*\[-1, 1\]",
+        r"images has values from 1.5 to 1.5: .*\[-1, 1\]",
     ),
     (
         "face_factors-digits",
@@ -518,7 +518,7 @@ ROWS = [
         lambda t: plots.tile(FACES[:, :0], 2),
         r"images has shape \(2, 0, 32, 3\): want at least one",
     ),
-    ("tile-range", lambda t: plots.tile(FACES + 2, 2), r"images has values up to 2: .*\[-1, 1\]"),
+    ("tile-range", lambda t: plots.tile(FACES + 2, 2), r"images has values from 2 to 2: .*\[-1, 1\]"),
     ("gif-nothing", lambda t: plots.gif(None), "frames=None: want pictures"),
     ("gif-no-frame", lambda t: plots.gif([]), "frames has 0 pictures: want at least one"),
     ("gif-floats", lambda t: plots.gif([FRAME / 2.0]), "frames has pictures of dtype float64.*: want uint8"),

@@ -1,9 +1,20 @@
 """The faces are what their factors say; and so is what the classifiers read off pictures."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from ganbook import cartoons, digit_features, digit_labels, digits, face_factors, face_features, faces
+from ganbook import (
+    cartoons,
+    classifiers,
+    digit_features,
+    digit_labels,
+    digits,
+    face_factors,
+    face_features,
+    faces,
+)
 
 
 def test_shapes_and_ranges():
@@ -127,10 +138,6 @@ class TestClassifiers:
     def test_loading_uses_up_no_random_number(self):
         import random
 
-        import keras
-
-        from ganbook import classifiers
-
         keras.utils.set_random_seed(1)
         classifiers._trained.cache_clear()
         digit_labels(np.zeros((1, 28, 28, 1), "float32"))
@@ -138,13 +145,68 @@ class TestClassifiers:
         keras.utils.set_random_seed(1)
         assert after == (random.random(), float(keras.random.normal(())))
 
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            lambda: keras.config.set_dtype_policy("mixed_float16"),
+            lambda: keras.config.set_dtype_policy("mixed_bfloat16"),
+            lambda: keras.config.set_dtype_policy("float64"),
+            lambda: keras.config.set_floatx("float16"),
+            lambda: keras.config.set_floatx("float64"),
+            lambda: keras.config.set_image_data_format("channels_first"),
+        ],
+        ids=["mixed_float16", "mixed_bfloat16", "float64", "floatx16", "floatx64", "channels_first"],
+    )
+    def test_keras_settings_change_nothing(self, setting):
+        """Neither those of the first call, in which the network is built, nor those of a later one."""
+        calls = {digit_features: digits()[1][0][:9], face_features: faces(9, seed=0)[0]}
+        plain = {read: read(x) for read, x in calls.items()}
+        before = keras.config.dtype_policy(), keras.config.floatx(), keras.config.image_data_format()
+        try:
+            setting()
+            for clear in (lambda: None, classifiers._trained.cache_clear):
+                clear()
+                for read, x in calls.items():
+                    assert read(x).dtype == np.float32
+                    np.testing.assert_array_equal(read(x), plain[read])
+        finally:
+            keras.config.set_dtype_policy(before[0])
+            keras.config.set_floatx(before[1])
+            keras.config.set_image_data_format(before[2])
+            classifiers._trained.cache_clear()
+
+    def test_small_floats(self):
+        """What a generator of mixed precision makes: read as the float32 of the same value."""
+        x = tf.cast(digits()[1][0][:50], "bfloat16")
+        np.testing.assert_array_equal(digit_features(x), digit_features(tf.cast(x, "float32")))
+
+    def test_many_pictures_are_read_like_few(self):
+        x = digits()[0][0][:1001]
+        parts = [digit_features(x[i : i + 250]) for i in range(0, 1001, 250)]
+        np.testing.assert_allclose(digit_features(x), np.concatenate(parts), rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("n", [1, 200])
+    def test_pictures_from_0_to_1_are_refused(self, n):
+        message = r"images has values from 0.* to .*: want \[-1, 1\], such as 2 \* images - 1"
+        for read in (digit_labels, digit_features):
+            with pytest.raises(ValueError, match=message):
+                read(digits(low=0.0)[0][0][:n])
+        for read in (face_factors, face_features):
+            with pytest.raises(ValueError, match=message):
+                read((faces(n, seed=0)[0] + 1) / 2)
+
+    @pytest.mark.parametrize("level", [-1.0, 0.0, 0.3, 1.0])
+    def test_what_a_failed_generator_makes_is_read(self, level):
+        assert len(digit_labels(np.full((3, 28, 28, 1), level))) == 3
+        assert len(face_features(np.full((3, 32, 32, 3), level))) == 3
+
     @pytest.mark.parametrize("read", [digit_labels, digit_features])
     def test_bad_pictures(self, read):
         with pytest.raises(
             ValueError, match=r"images has examples of shape \(32, 32, 3\): want \(28, 28, 1\)"
         ):
             read(np.zeros((2, 32, 32, 3), "float32"))
-        with pytest.raises(ValueError, match=r"images has values up to 255: want floats in \[-1, 1\]"):
+        with pytest.raises(ValueError, match=r"images has values from 255 to 255: want floats in \[-1, 1\]"):
             read(np.full((2, 28, 28, 1), 255.0))
         with pytest.raises(ValueError, match="images has dtype uint8"):
             read(np.zeros((2, 28, 28, 1), "uint8"))

@@ -1,15 +1,19 @@
 """The metrics against loops over samples and modes, or over pairs."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import linalg
 
 from ganbook import (
+    GAN,
     Mixture,
     frechet_distance,
     grid,
     high_quality_share,
     kernel_distance,
+    mlp,
     modes_covered,
     nearest_neighbour_accuracy,
     precision_recall,
@@ -51,6 +55,31 @@ def test_defaults_and_a_sample_at_the_radius_itself():
         x = np.array([[0.0, distance]])
         assert modes_covered(x, one) == inside
         assert high_quality_share(x, one) == inside
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_samples_of_any_precision(dtype):
+    """Those of a generator of mixed precision count as the float32 of the same value."""
+    samples = tf.cast(ring(std=0.1).sample(300, seed=5), dtype)
+    others = tf.cast(ring(std=0.2).sample(300, seed=6), dtype)
+    single, other = (tf.cast(x, "float32").numpy() for x in (samples, others))
+    for a, b in ((samples, others), (samples.numpy(), others.numpy())):
+        for metric in (modes_covered, high_quality_share):
+            assert metric(a, ring(std=0.1)) == metric(single, ring(std=0.1))
+        for metric in (frechet_distance, kernel_distance, nearest_neighbour_accuracy, precision_recall):
+            assert metric(a, b) == metric(single, other)
+
+
+def test_a_gan_of_mixed_precision():
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        gan = GAN(mlp(3, [4], 2), mlp(2, [4], 1), latent_dim=3, seed=0)
+        samples = gan(gan.sample_z(9))
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert samples.dtype == tf.bfloat16
+    assert modes_covered(samples, ring(radius=1.0, std=9.0)) >= 1
 
 
 def test_one_mode_only():

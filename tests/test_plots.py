@@ -1,4 +1,5 @@
 import io
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,6 +23,17 @@ def test_tile_puts_every_image_in_its_place(channels):
     assert (picture[:, 5:7] == 255).all()
 
 
+def test_pictures_from_0_to_1_come_with_a_warning():
+    x = np.random.default_rng(0).uniform(0, 1, (4, 5, 5, 1))
+    with pytest.warns(UserWarning, match=r"images has values from 0.* to .*: want 2 \* images - 1") as caught:
+        plots.tile(x, 2)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.tile(2 * x - 1, 2)
+        plots.tile(np.zeros((4, 5, 5, 3)), 2)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gif_plays_all_frames_for_ever(channels):
     frames = [np.full((6, 8, channels), level, "uint8") for level in (0, 128, 255)]
@@ -38,7 +50,7 @@ def test_gif_plays_all_frames_for_ever(channels):
     [
         (lambda: plots.tile(np.zeros((4, 2, 2)), 2), "images has examples of shape"),
         (lambda: plots.tile(np.zeros((4, 2, 2, 1)), 3), "columns=3: want a divisor of the 4 images"),
-        (lambda: plots.tile(np.full((4, 2, 2, 1), 255.0), 2), "images has values up to 255"),
+        (lambda: plots.tile(np.full((4, 2, 2, 1), 255.0), 2), "images has values from 255 to 255: want"),
         (lambda: plots.tile(np.zeros((4, 2, 2, 1), "uint8"), 2), "images has dtype uint8"),
         (lambda: plots.gif([]), "frames has 0 pictures"),
         (lambda: plots.gif([np.zeros((2, 2, 1)), np.zeros((3, 2, 1))]), "all of one shape"),
