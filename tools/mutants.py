@@ -5,6 +5,11 @@ left out. One that its tests pass is printed. Equivalent ones, which no test cou
 
     --list      print the mutants, run none
     --sample N  N of each module, always the same
+    --jobs N    so many at a time; default: as many as there are cores
+
+A mutant meets the tests that execute its line, which are known from one run of the module as it is: first those
+that killed others on that line, then those that killed others in that function, then the quickest. A mutant that
+takes five times as long as the tests do without it is killed, too, and counted apart.
 
 What is found goes to _build/mutants/results.jsonl line by line: a stopped call goes on where it was, and a
 mutant is run again only when its module or its tests have changed. So leave both alone during a call.
@@ -21,22 +26,34 @@ import hashlib
 import importlib
 import itertools
 import json
+import math
 import os
 import pathlib
 import random
 import signal
 import sys
 import tempfile
+import time
+import traceback
 from typing import NamedTuple
 
-ROOT = pathlib.Path(__file__).parents[1]
+import coverage
+import pytest
+from chapters import ROOT, THREADS
+
 PACKAGE = "ganbook"
-MODULES = ("losses", "layers", "metrics", "gan")
-# Further tests of a module, beside those of its own name.
-MORE_TESTS = {"gan": ("test_distribute.py", "test_checkpoint.py")}
+MODULES = ("losses", "layers", "metrics", "gan", "_fit", "_gan_checks")
+# The tests of a module are those of its name; of a GAN, and of what it is made of, these.
+GAN_TESTS = (
+    "test_gan.py",
+    "test_bad_input.py",
+    "test_keras_user.py",
+    "test_checkpoint.py",
+    "test_distribute.py",
+)
 LEFT_OUT = "TestKilled"
 # Imported once, for all mutants: it takes longer than most of them.
-HEAVY = ("h5py", "keras", "matplotlib.pyplot", "pytest", "sklearn.metrics", "sklearn.neighbors", "tensorflow")
+HEAVY = ("h5py", "keras", "matplotlib.pyplot", "sklearn.metrics", "sklearn.neighbors", "tensorflow")
 
 # What no test could tell from the original: {module: {the changed line: why}}.
 KEEPDIMS = "without it the mean and variance are (channels,), which broadcast against x in the same way"
@@ -102,6 +119,8 @@ class Mutant(NamedTuple):
     before: str  # the line, or the first of several
     after: str
     source: str  # of the module
+    lines: frozenset  # one of these is executed, or the change makes no difference
+    where: str  # the function or method
 
 
 def but(node, **fields):
@@ -175,13 +194,15 @@ def mutants(source):
     """All mutants of a module, in the order of its lines."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
-    return sorted(_mutants(tree, tree, None, set(dir(builtins)), seen), key=lambda mutant: mutant.line)
+    return sorted(_mutants(tree, tree, None, "", set(dir(builtins)), seen), key=lambda mutant: mutant.line)
 
 
-def _mutants(tree, node, statement, bound, seen):
+def _mutants(tree, node, statement, where, bound, seen):
     if isinstance(node, ast.FunctionDef | ast.Lambda):
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         bound = bound | names | {arg.arg for arg in ast.walk(node.args) if isinstance(arg, ast.arg)}
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        where = f"{where}.{node.name}".lstrip(".")
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns"):
             continue
@@ -196,9 +217,21 @@ def _mutants(tree, node, statement, bound, seen):
                 if text not in seen:
                     seen.add(text)
                     after = first_line(change if child is within else within)
-                    yield Mutant(getattr(child, "lineno", within.lineno), before, after, text)
+                    line = getattr(child, "lineno", within.lineno)
+                    yield Mutant(line, before, after, text, lines_of(within), where)
                 _put(node, field, i, child)
-            yield from _mutants(tree, child, within, bound, seen)
+            yield from _mutants(tree, child, within, where, bound, seen)
+
+
+def lines_of(statement):
+    """The lines of a statement, without those of the statements in it; a function's are its body's."""
+    first, last = statement.lineno, statement.end_lineno
+    body = getattr(statement, "body", None)
+    if isinstance(statement, ast.FunctionDef):
+        first = body[0].lineno
+    elif body:
+        last = max(first, body[0].lineno - 1)
+    return frozenset(range(first, last + 1))
 
 
 def _put(node, field, i, child):
@@ -214,73 +247,152 @@ def first_line(statement):
 
 
 class Watch:
-    """A plugin of pytest: the quickest tests first, and before them one that is likely to fail."""
+    """A plugin of pytest: the tests that are asked for, in the order of `places`, each with a time limit."""
 
-    def __init__(self, report, seconds, first):
-        self.report, self.seconds, self.first = report, seconds, first
+    def __init__(self, report, places=None, seconds=None, until=math.inf):
+        self.report, self.places, self.seconds, self.until = report, places, seconds or {}, until
 
     def pytest_collection_modifyitems(self, items):
-        items.sort(key=lambda item: (item.nodeid != self.first, self.seconds.get(item.nodeid, 0.0)))
+        if self.places is not None:
+            # A test that has no place has got its name from the mutant.
+            known = self.seconds.keys() - self.places.keys()
+            items[:] = [item for item in items if item.nodeid not in known]
+            items.sort(key=lambda item: self.places.get(item.nodeid, -1))
 
     def pytest_runtest_logstart(self, nodeid):
         self.pytest_runtest_logreport(argparse.Namespace(nodeid=nodeid, duration=0.0))
-        signal.alarm(max(30, int(10 * self.seconds.get(nodeid, 60.0))))  # whose signal ends the process
+        limit = min(max(30, 10 * self.seconds.get(nodeid, 60.0)), self.until - time.monotonic())
+        signal.alarm(max(1, int(limit)))  # whose signal ends the process
 
     def pytest_runtest_logreport(self, report):
         print(report.nodeid, report.duration, sep="\t", file=self.report, flush=True)
 
 
-def run_tests(root, module, source, tests, seconds, first=None):
-    """In a fork: whether the tests pass with this source of the module, the seconds of each, the output."""
-    sys.stdout.flush()
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        child = os.fork()
-        if not child:
-            try:
-                os._exit(_in_fork(folder, root, module, source, tests, seconds, first))
-            finally:
-                os._exit(70)
+class Trace:
+    """A plugin of pytest that notes which lines of the package each test executes.
+
+    What a module's fixture executes is noted for all tests of the module, and what is executed while tests are
+    collected for every test. What another process executes is not seen: who starts one is noted in `blind`.
+    """
+
+    def __init__(self, package):
+        self.coverage = coverage.Coverage(
+            data_file=None, config_file=False, include=[str(package.resolve() / "*")], messages=False
+        )
+        self.now, self.blind = "", set()
+        sys.addaudithook(self.listen)
+        self.coverage.start()
+
+    def listen(self, event, args):
+        if self.now and event in ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"):
+            self.blind.add(self.now)
+
+    def switch(self, name):
+        before, self.now = self.now, name
+        self.coverage.switch_context(name)
+        return before
+
+    def pytest_runtest_logstart(self, nodeid):
+        self.switch(nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        before = self.switch(self.now if fixturedef.scope == "function" else request.node.nodeid)
         try:
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            return (yield)
         finally:
-            with contextlib.suppress(ProcessLookupError):  # what the tests have started, too
-                os.killpg(child, signal.SIGKILL)
-        output = (folder / "output").read_text(errors="replace")
+            self.switch(before)
+
+    def lines(self):
+        """{the beginning of the names of tests: {module: lines}}"""
+        self.coverage.stop()
+        found, data = {}, self.coverage.get_data()
+        for file in data.measured_files():
+            for line, names in data.contexts_by_lineno(file).items():
+                for name in names:
+                    found.setdefault(name, {}).setdefault(pathlib.Path(file).stem, []).append(line)
+        return found
+
+
+class Run:
+    """Tests in a fork, with `source` in place of the module's, or with the package as it is and traced."""
+
+    def __init__(self, root, tests, module=None, source=None, places=None, seconds=None):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        self.trace = module is None
+        limit = math.inf if self.trace else 60 + 5 * sum(seconds[nodeid] for nodeid in places)
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            status = 70
+            try:
+                self.link(root, module, source)
+                status = self.run(root, tests, places, seconds, time.monotonic() + limit)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+
+    def link(self, root, module, source):
+        """Tests see a folder of links to the package's files, but for the module; so does what they start."""
+        os.setpgid(0, 0)
+        signal.alarm(0 if self.trace else 60)
+        output = os.open(self.path / "output", os.O_WRONLY | os.O_CREAT)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        package = self.path / PACKAGE
+        package.mkdir()
+        for path in (root / PACKAGE).iterdir():
+            if path.name not in ("__pycache__", f"{module}.py"):
+                (package / path.name).symlink_to(path)
+        if module:
+            (package / f"{module}.py").write_text(source, encoding="utf-8")
+        os.chdir(self.path)
+        sys.path.insert(0, str(self.path))
+        os.environ |= {"PYTHONPATH": str(self.path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+    def run(self, root, tests, places, seconds, until):
+        options = [
+            "-xq",
+            "-pno:cacheprovider",
+            "-oaddopts=",
+            f"--rootdir={root}",
+            f"--basetemp={self.path}/tmp",
+        ]
+        options += ["-k", f"not {LEFT_OUT}"]
+        if (root / "pyproject.toml").exists():
+            options += ["-c", str(root / "pyproject.toml")]
+        with open(self.path / "report", "w") as report:
+            plugins = [Watch(report, places, seconds, until)]
+            if self.trace:
+                plugins.append(Trace(root / PACKAGE))
+            status = pytest.main([*options, *map(str, tests)], plugins=plugins)
+        if self.trace:
+            found = {"lines": plugins[1].lines(), "blind": sorted(plugins[1].blind)}
+            (self.path / "trace").write_text(json.dumps(found))
+        return status
+
+    def end(self, status):
+        """Whether the tests passed, the seconds of each in the order in which they ran, what they printed."""
+        self.stop()
+        output = (self.path / "output").read_text(errors="replace")
         if status > 2:  # of pytest: 0 passed, 1 failed, 2 could not be collected; below 0 is a signal
             raise SystemExit(f"pytest ended with {status}\n{output[-3000:]}")
         spent = collections.Counter()
-        for line in (folder / "report").read_text().splitlines():
-            nodeid, duration = line.split("\t")
-            spent[nodeid] += float(duration)
-    return status == 0, spent, output
+        if (self.path / "report").exists():  # not if it came to nothing before
+            for line in (self.path / "report").read_text().splitlines():
+                nodeid, duration = line.split("\t")
+                spent[nodeid] += float(duration)
+        traced = json.loads((self.path / "trace").read_text()) if self.trace and status == 0 else {}
+        self.folder.cleanup()
+        return status == 0, spent, output, traced
 
-
-def _in_fork(folder, root, module, source, tests, seconds, first):
-    """Tests see a folder of links to the package's files, but for the module; so does what they start."""
-    os.setpgid(0, 0)
-    signal.alarm(60)
-    output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    package = folder / PACKAGE
-    package.mkdir()
-    for path in (root / PACKAGE).iterdir():
-        if path.name not in ("__pycache__", f"{module}.py"):
-            (package / path.name).symlink_to(path)
-    (package / f"{module}.py").write_text(source, encoding="utf-8")
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    os.environ |= {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    options = ["-xq", "-pno:cacheprovider", "-oaddopts=", f"--rootdir={root}", f"--basetemp={folder}/tmp"]
-    options += ["-k", f"not {LEFT_OUT}"]
-    if (root / "pyproject.toml").exists():
-        options += ["-c", str(root / "pyproject.toml")]
-    pytest = importlib.import_module("pytest")
-    with open(folder / "report", "w") as report:
-        status = pytest.main([*options, *map(str, tests)], plugins=[Watch(report, seconds, first)])
-    sys.stdout.flush()
-    return status
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):  # what the tests have started, too
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def sha256(*parts):
@@ -294,45 +406,120 @@ def chosen(root, module, sample):
     return sorted(random.Random(0).sample(found, sample))
 
 
-def check(root, module, sample=None, equivalent=()):
+def tests_of(root, module):
+    named = GAN_TESTS if module == "gan" or module.startswith("_") else (f"test_{module}.py",)
+    return [root / "tests" / name for name in named if (root / "tests" / name).exists()]
+
+
+def traced(root, module, tests):
+    """Of the tests with the package as it is: the seconds of each, the lines that it executes."""
+    sources = [*sorted((root / PACKAGE).glob("*.py")), *tests]
+    key = sha256(*(path.read_bytes() for path in sources))
+    kept = root / "_build" / "mutants" / f"traced-{key[:16]}.json"
+    if not kept.exists():
+        run = Run(root, tests)
+        passed, seconds, output, found = run.end(os.waitstatus_to_exitcode(os.waitpid(run.pid, 0)[1]))
+        if not passed:
+            raise SystemExit(f"{module}.py fails its tests as it is\n{output[-3000:]}")
+        temporary = kept.with_suffix(".tmp")
+        temporary.write_text(json.dumps(found | {"seconds": seconds}), encoding="utf-8")
+        temporary.replace(kept)
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
+class History:
+    """Which tests have killed which mutants of a module."""
+
+    def __init__(self, records):
+        self.own, self.of_line, self.of_function = {}, {}, {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record):
+        if record["by"]:
+            self.own[record["mutant"]] = record["by"]
+            self.of_line.setdefault(record["before"], collections.Counter())[record["by"]] += 1
+            self.of_function.setdefault(record.get("where"), collections.Counter())[record["by"]] += 1
+
+    def places(self, module, mutant, known):
+        """The place of each test that may kill a mutant, the likeliest first."""
+        ran = {name: of_modules.get(module, ()) for name, of_modules in known["lines"].items()}
+        names = {name for name, lines in ran.items() if mutant.lines.intersection(lines)}
+        # A line that no test is known to execute may be one that is executed out of sight.
+        names = tuple(names | set(known["blind"])) if names else ""
+        seconds = known["seconds"]
+        line, function = self.of_line.get(mutant.before, {}), self.of_function.get(mutant.where, {})
+        own = self.own.get(sha256(mutant.source.encode()))
+        order = sorted(
+            filter(lambda test: test.startswith(names), seconds),
+            key=lambda test: (test != own, -line.get(test, 0), -function.get(test, 0), seconds[test]),
+        )
+        return {test: place for place, test in enumerate(order)}
+
+
+def run_all(root, module, ours, jobs, history, known):
+    """Run mutants, `jobs` at a time: a record of each as it ends."""
+    waiting, running = ours[::-1], {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                mutant = waiting.pop()
+                places = history.places(module, mutant, known)
+                tests = sorted({root / test.split("::")[0] for test in places})
+                run = Run(root, tests, module, mutant.source, places, known["seconds"])
+                running[run.pid] = run, mutant, time.monotonic()
+            pid, status = os.waitpid(-1, 0)
+            run, mutant, start = running.pop(pid)
+            status = os.waitstatus_to_exitcode(status)
+            passed, spent, *_ = run.end(status)
+            record = {"mutant": sha256(mutant.source.encode()), "killed": not passed}
+            record["by"] = None if passed or not spent else [*spent][-1]
+            record |= {"timed_out": status == -signal.SIGALRM, "seconds": round(time.monotonic() - start, 1)}
+            record |= {"module": module, "where": mutant.where, "line": mutant.line}
+            record |= {"before": mutant.before, "after": mutant.after}
+            history.add(record)
+            yield mutant, record
+    finally:
+        for run, *_ in running.values():
+            run.stop()
+
+
+def check(root, module, sample=None, equivalent=(), jobs=1):
     """Run the mutants of a module, print the survivors and a total. Returns the survivors."""
-    tests = [root / "tests" / name for name in (f"test_{module}.py", *MORE_TESTS.get(module, ()))]
+    tests = tests_of(root, module)
     code = sha256(*(test.read_bytes() for test in tests)).encode()
     results = root / "_build" / "mutants" / "results.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     results.touch()
     records = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    known = {record["key"]: record["killed"] for record in records}
-    killers = {record["mutant"]: record["by"] for record in records}
-    seconds, survivors, unseen = None, [], 0
-    ours = chosen(root, module, sample)
-    for mutant in ours:
-        name = sha256(mutant.source.encode())
-        key = sha256(code, name.encode())
-        if key not in known:
-            if seconds is None:
-                original = (root / PACKAGE / f"{module}.py").read_text(encoding="utf-8")
-                passed, seconds, output = run_tests(root, module, original, tests, {})
-                if not passed:
-                    raise SystemExit(f"{module}.py fails its tests as it is\n{output[-3000:]}")
-            passed, spent, _ = run_tests(root, module, mutant.source, tests, seconds, killers.get(name))
-            known[key], by = not passed, None if passed or not spent else [*spent][-1]
-            record = {"key": key, "mutant": name, "killed": not passed, "by": by}
-            shown = {"module": module, "line": mutant.line, "before": mutant.before, "after": mutant.after}
-            with results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record | shown, ensure_ascii=False) + "\n")
-        if mutant.after in equivalent and known[key]:
-            print(f"said to be equivalent, but killed: {show(module, mutant)}", flush=True)
+    found = {record["key"]: record for record in records}
+    history = History(record for record in records if record["module"] == module)
+    ours = {sha256(code, sha256(m.source.encode()).encode()): m for m in chosen(root, module, sample)}
+    todo = [mutant for key, mutant in ours.items() if key not in found]
+    if todo:
+        known = traced(root, module, tests)
+        with results.open("a", encoding="utf-8") as file:
+            for _, record in run_all(root, module, todo, jobs, history, known):
+                key = sha256(code, record["mutant"].encode())
+                found[key] = record
+                print(json.dumps({"key": key} | record, ensure_ascii=False), file=file, flush=True)
+    survivors, unseen = [], 0
+    for key, mutant in ours.items():
+        killed = found[key]["killed"]
+        if mutant.after in equivalent and killed:
+            print(f"said to be equivalent, but killed: {show(module, mutant)}")
         elif mutant.after in equivalent:
             unseen += 1
-            print(f"equivalent: {show(module, mutant)}\n  {equivalent[mutant.after]}", flush=True)
-        elif not known[key]:
+            print(f"equivalent: {show(module, mutant)}\n  {equivalent[mutant.after]}")
+        elif not killed:
             survivors.append(mutant)
-            print(f"survived: {show(module, mutant)}", flush=True)
+            print(f"survived: {show(module, mutant)}")
     rest, killed = len(ours) - unseen, len(ours) - unseen - len(survivors)
+    late = sum(found[key].get("timed_out", False) for key in ours)
     print(
-        f"{module}: killed {killed} of {len(ours)} ({killed / max(len(ours), 1):.1%}); "
-        f"without {unseen} equivalent ones, of {rest} ({killed / max(rest, 1):.1%})",
+        f"{module}: killed {killed} of {len(ours)} ({killed / max(len(ours), 1):.1%})"
+        + f", {late} of them by the time limit" * (late > 0)
+        + f"; without {unseen} equivalent ones, of {rest} ({killed / max(rest, 1):.1%})",
         flush=True,
     )
     return survivors
@@ -351,20 +538,23 @@ def main():
     )
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--sample", type=int, metavar="N")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
     args = parser.parse_args()
     args.modules = args.modules or MODULES
     for module in args.modules:
-        if not (ROOT / "tests" / f"test_{module}.py").exists():
+        if not (ROOT / PACKAGE / f"{module}.py").exists() or not tests_of(ROOT, module):
             parser.error(f"{module!r}: want a module that has tests, as {', '.join(MODULES)}")
     if args.list:
         for module in args.modules:
             print(*(show(module, mutant) for mutant in chosen(ROOT, module, args.sample)), sep="\n")
         return
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if args.jobs > 1:
+        os.environ.update(dict.fromkeys(THREADS, "1"))
     for name in HEAVY:
         importlib.import_module(name)
     for module in args.modules:
-        check(ROOT, module, args.sample, EQUIVALENT.get(module, {}))
+        check(ROOT, module, args.sample, EQUIVALENT.get(module, {}), args.jobs)
 
 
 if __name__ == "__main__":
