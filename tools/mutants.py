@@ -7,9 +7,9 @@ left out. One that its tests pass is printed. Equivalent ones, which no test cou
     --sample N  N of each module, always the same
     --jobs N    so many at a time; default: as many as there are cores
 
-A mutant meets the tests that execute its line, which are known from one run of the module as it is: first those
-that killed others on that line, then those that killed others in that function, then the quickest. A mutant that
-takes five times as long as the tests do without it is killed, too, and counted apart.
+A mutant meets the tests that execute its line, which are known from one run of the module as it is: first
+those that killed others on that line, then those that killed others in that function, then the quickest. A
+mutant that takes five times as long as the tests do without it is killed, too, and counted apart.
 
 What is found goes to _build/mutants/results.jsonl line by line: a stopped call goes on where it was, and a
 mutant is run again only when its module or its tests have changed. So leave both alone during a call.
@@ -52,6 +52,7 @@ GAN_TESTS = (
     "test_distribute.py",
 )
 LEFT_OUT = "TestKilled"
+SECONDS, TIMES = 60, 5  # what a mutant's tests may take: so long, and so many times what they take without it
 # Imported once, for all mutants: it takes longer than most of them.
 HEAVY = ("h5py", "keras", "matplotlib.pyplot", "sklearn.metrics", "sklearn.neighbors", "tensorflow")
 
@@ -271,8 +272,8 @@ class Watch:
 class Trace:
     """A plugin of pytest that notes which lines of the package each test executes.
 
-    What a module's fixture executes is noted for all tests of the module, and what is executed while tests are
-    collected for every test. What another process executes is not seen: who starts one is noted in `blind`.
+    What a module's fixture executes is noted for all tests of the module, and what is executed while tests
+    are collected for every test. What another process executes is not seen: who starts one is in `blind`.
     """
 
     def __init__(self, package):
@@ -321,7 +322,7 @@ class Run:
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name)
         self.trace = module is None
-        limit = math.inf if self.trace else 60 + 5 * sum(seconds[nodeid] for nodeid in places)
+        limit = math.inf if self.trace else SECONDS + TIMES * sum(seconds[nodeid] for nodeid in places)
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
