@@ -206,6 +206,16 @@ def test_kernels_start_as_keras_own_for_each_size():
     assert not layer.bias.numpy().any()
 
 
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_many_mlp_knows_the_widths_of_each_game(hidden):
+    net = many(hidden)
+    for game in range(GAMES):
+        for kernel in own(net.get_weights(), net, game)[::2]:
+            limit = np.sqrt(6 / sum(kernel.shape))
+            assert kernel.all()  # its weights and no others are drawn
+            assert 0.5 * limit < np.abs(kernel).max() <= limit
+
+
 def test_every_game_has_a_draw_of_its_own():
     kernels = many("equal").layers[1].kernel.numpy().reshape(GAMES, -1)
     assert np.abs(np.corrcoef(kernels) - np.eye(GAMES)).max() < 0.5
