@@ -18,6 +18,7 @@ from ganbook.claims import ClaimError, claim, seed
 from ganbook.classifiers import digit_features, digit_labels, face_factors, face_features
 from ganbook.data import cifar10, digits
 from ganbook.densities import Mixture, grid, mixture_1d, ring
+from ganbook.folder import pictures
 from ganbook.gan import GAN
 from ganbook.layers import AddReference, DropReference, ReferenceBatchNorm, VirtualBatchNorm
 from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating
@@ -78,6 +79,7 @@ __all__ = [
     "modes_covered",
     "nearest_neighbour_accuracy",
     "networks",
+    "pictures",
     "plots",
     "precision_recall",
     "ring",

@@ -47,11 +47,11 @@ def digits(full=False, low=-1.0, high=1.0):
         ValueError: the download is not the file it should be, by its SHA-256. It is not kept.
         OSError: Keras' cache cannot be written.
     """
-    _check_range(low, high)
+    check_range(low, high)
     if not isinstance(full, bool | np.bool_):
         raise ValueError(f"full={full!r}: want True or False")
     train, test = _full_mnist() if full else _embedded_mnist()
-    return tuple((_scaled(x, (28, 28, 1), low, high), y.astype("int64")) for x, y in (train, test))
+    return tuple((scaled(x, (28, 28, 1), low, high), y.astype("int64")) for x, y in (train, test))
 
 
 def cifar10(low=-1.0, high=1.0):
@@ -68,7 +68,7 @@ def cifar10(low=-1.0, high=1.0):
         ValueError: the download is not the file it should be, by its SHA-256. It is not kept.
         OSError: Keras' cache cannot be written.
     """
-    _check_range(low, high)
+    check_range(low, high)
     content = _download("cifar10()", *_CIFAR10)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         splits = [
@@ -78,7 +78,7 @@ def cifar10(low=-1.0, high=1.0):
     # A record is the label, and the picture with its channels first.
     pictures = [records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) for records in splits]
     labels = [records[:, 0].astype("int64") for records in splits]
-    return tuple((_scaled(x, (32, 32, 3), low, high), y) for x, y in zip(pictures, labels, strict=True))
+    return tuple((scaled(x, (32, 32, 3), low, high), y) for x, y in zip(pictures, labels, strict=True))
 
 
 def _cifar10_records(archive, name):
@@ -86,14 +86,14 @@ def _cifar10_records(archive, name):
     return np.frombuffer(data, "uint8").reshape(-1, 1 + 3 * 32 * 32)
 
 
-def _check_range(low, high):
+def check_range(low, high):
     numbers = _checks.is_real(low) and _checks.is_real(high)
     largest = float(np.finfo("float32").max)  # beyond it the pixels would become infinite
     if not (numbers and -np.inf < low < high < np.inf and high - low <= largest):
         raise ValueError(f"low={low!r}, high={high!r}: want finite low < high, as float32 has them")
 
 
-def _scaled(x, shape, low, high):
+def scaled(x, shape, low, high):
     x = np.reshape(x, (-1, *shape)).astype("float32") / 255.0
     return low + (high - low) * x
 
