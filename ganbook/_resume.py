@@ -31,15 +31,13 @@ def settings(gan):
 
 
 def _settings(optimizer):
-    optimizer = getattr(
-        optimizer, "inner_optimizer", optimizer
-    )  # the wrapper of float16 has none that matter
-    found = {"class": type(optimizer).__name__}
+    found = {"class": type(getattr(optimizer, "inner_optimizer", optimizer)).__name__}
     try:
         found |= keras.saving.serialize_keras_object(optimizer)["config"]
     except (NotImplementedError, TypeError, ValueError):
         return found  # a schedule of one's own that tells nothing of itself: nothing to compare
-    found.pop("name", None)  # which counts the optimizers of a process
+    found |= found.pop("inner_optimizer", {"config": {}})["config"]  # of the one that scales the loss
+    found.pop("name")  # which counts the optimizers of a process
     return json.loads(json.dumps(found, default=repr))
 
 
@@ -57,22 +55,28 @@ def _short(value):
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
-def keep_rates(gan, before, now):
-    """The learning rates that the optimizers had before a file of other settings was loaded."""
+def keep(gan, before, now):
+    """Have what the optimizers were given in the place of what a file of other settings brought."""
     for player, given in now.items():
-        rate, old = given.get("learning_rate"), before[player].get("learning_rate")
-        if isinstance(rate, float) and isinstance(old, float) and rate != old:
-            optimizer = getattr(gan, player)
+        optimizer, old = getattr(gan, player), before[player]
+        rate, old_rate = given.get("learning_rate"), old.get("learning_rate")
+        if isinstance(rate, float) and isinstance(old_rate, float) and rate != old_rate:
             if rate == float(optimizer.learning_rate):
-                given["learning_rate"] = old  # not given, but what the last `fit` of this process came to
+                given["learning_rate"] = old_rate  # not given: the last `fit` of this process came to it
             optimizer.learning_rate = rate
+        if given.get("initial_scale") != old.get("initial_scale"):
+            optimizer.dynamic_scale.assign(given["initial_scale"])
 
 
 class Swaps:
-    """The callbacks that put averages in the place of the weights from the end of an epoch to the next."""
+    """The callbacks that put averages in the place of the weights from the end of an epoch to the next.
+
+    After the last epoch Keras puts them there itself, as it does for each optimizer with averages.
+    """
 
     def __init__(self, callbacks):
-        self.callbacks = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
+        swaps = [c for c in callbacks if isinstance(c, keras.callbacks.SwapEMAWeights)]
+        self.callbacks = [c for c in swaps if c.swap_on_epoch]
 
     def begin(self, params):
         """Before variables are loaded: as new, and none swaps for good before the weights are saved."""
@@ -83,11 +87,6 @@ class Swaps:
     def put_back(self, epoch):
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch)
-
-    def end(self, params):
-        for callback in self.callbacks:
-            callback.set_params(params)
-            callback.on_epoch_end(params["epochs"] - 1)
 
 
 def memories(callbacks):

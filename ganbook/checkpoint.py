@@ -67,13 +67,15 @@ class Checkpoint(keras.callbacks.Callback):
         self.callbacks, self.swaps = callbacks, _resume.Swaps(callbacks)
         self.training, self.state = self._load_newest(gan)
         self.done = self.training["epochs"]
-        self.over = self.training["stopped"] and _resume.have_stopped(callbacks, self.training["callbacks"])
+        over = self.training["stopped"] and _resume.have_stopped(callbacks, self.training["callbacks"])
         stream = iter(dataset.repeat().skip(self.done * self.steps))
         # Keras asks for an iterator once or twice an epoch: they all go on with the one stream.
         epoch = tf.data.Dataset.range(self.steps).map(lambda _: stream.get_next())
-        return epoch.with_options(dataset.options()), sys.maxsize if self.over else self.done
+        return epoch.with_options(dataset.options()), sys.maxsize if over else self.done
 
     def on_train_begin(self, logs=None):
+        if not hasattr(self, "training"):
+            raise ValueError(f"a Checkpoint was given to {self.model.name}.fit: want it in that of a GAN")
         self.model.history.history = copy.deepcopy(self.training["history"])
         if self.swaps.callbacks:
             self.swaps.begin(self.params)
@@ -81,7 +83,6 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(value)
         self.state = []
         _resume.remind(self.callbacks, self.training["callbacks"])
-        self._end_swaps(self.done)
 
     def on_epoch_end(self, epoch, logs=None):
         self.swaps.put_back(epoch + 1)
@@ -91,21 +92,14 @@ class Checkpoint(keras.callbacks.Callback):
             memories = _resume.memories(self.callbacks)
             stopped = bool(self.model.stop_training)
             self._save(self.training | {"epochs": epoch + 1, "stopped": stopped, "callbacks": memories})
-        self._end_swaps(epoch + 1)
 
     def on_train_end(self, logs=None):
         self.model.history.epoch[:0] = range(self.done)
 
-    def _end_swaps(self, epochs):
-        """After the last epoch the averages are what is left in the model."""
-        stopped = self.over or self.model.stop_training
-        if self.swaps.callbacks and (stopped or epochs >= self.params["epochs"]):
-            self.swaps.end(self.params)
-
     def _cut_short(self):
         """Whether a callback has stopped training within the epoch: G has taken fewer steps."""
         steps = self.steps * self.model.distribute_strategy.num_replicas_in_sync
-        return self.model.stop_training and int(self.model.g_tracker.count) < steps
+        return self.model.stop_training and self.model.g_tracker.count.numpy() < steps
 
     def _load_newest(self, gan):
         """Load the newest good file, if there is one: (what it knows of the training, the variables)."""
@@ -146,7 +140,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"folder={str(self.folder)!r}: {newest.name} is of other networks or optimizers, "
                 f"want a folder for each run; {changes or error}"
             ) from error
-        _resume.keep_rates(gan, training["settings"], settings)
+        _resume.keep(gan, training["settings"], settings)
         if changes := _resume.changes(training["settings"], settings):
             warnings.warn(f"going on from {newest} with other settings: {changes}", stacklevel=4)
         state = [(variable, variable.numpy()) for variable in variables]
