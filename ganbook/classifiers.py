@@ -13,6 +13,7 @@ import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from ganbook import _checks, cartoons
@@ -97,7 +98,8 @@ def _trained(of):
         )
     net = network(of)
     net.load_weights(file)
-    return net
+    # Not `predict`, which turns pictures into keras.config.floatx() and shares them out among devices.
+    return tf.function(lambda images: net(images, training=False), reduce_retracing=True)
 
 
 def _outputs(of, images):
@@ -108,7 +110,6 @@ def _outputs(of, images):
             f"images has values from {images.min():.6g} to {images.max():.6g}: want [-1, 1], "
             "such as 2 * images - 1 for those in [0, 1]"
         )
-    net, few = _trained(of), 500
-    # Not `predict`, which would first turn the pictures into keras.config.floatx().
-    parts = [net.predict_on_batch(images[i : i + few]) for i in range(0, len(images), few)]
+    read, few = _trained(of), 500
+    parts = [read(tf.constant(images[i : i + few])) for i in range(0, len(images), few)]
     return [np.concatenate(part) for part in zip(*parts, strict=True)]

@@ -1,5 +1,8 @@
 """The faces are what their factors say; and so is what the classifiers read off pictures."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -174,6 +177,22 @@ class TestClassifiers:
             keras.config.set_floatx(before[1])
             keras.config.set_image_data_format(before[2])
             classifiers._trained.cache_clear()
+
+    def test_in_the_scope_of_several_devices(self):
+        """In a process of its own: logical devices are set before TensorFlow starts."""
+        code = (
+            "import numpy as np, tensorflow as tf\n"
+            "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+            "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)\n"
+            "from ganbook import digit_labels, digits\n"
+            "x, y = digits()[1]\n"
+            "with tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']).scope():\n"
+            "    labels = digit_labels(x)\n"
+            "assert (labels == y).mean() >= 0.98\n"
+            "assert digit_labels(x[:1]).tolist() == labels[:1].tolist()\n"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr[-2000:]
 
     def test_small_floats(self):
         """What a generator of mixed precision makes: read as the float32 of the same value."""
