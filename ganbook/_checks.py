@@ -55,6 +55,8 @@ def array(name, x):
         return _table(name, x)
     if np.ma.is_masked(x):
         raise ValueError(f"{name} holds masked numbers: want examples without, or {name}.filled(...)")
+    if getattr(x, "shape", None) == () and hasattr(x, "numpy"):  # one bfloat16 that NumPy cannot ask for
+        x = x.numpy()
     try:
         found = np.asarray(x)
     except ValueError as error:

@@ -27,6 +27,12 @@ def test_a_small_float_is_a_number():
         assert _checks.positive_float("radius", value) == 0.5
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_a_tensor_of_one_number(dtype):
+    for x in (tf.constant(0.5, dtype), tf.constant(0.5, dtype).numpy()):
+        assert _checks.float64s("stds", x) == 0.5
+
+
 def test_small_floats_that_are_not_finite_are_found():
     with pytest.raises(ValueError, match=r"x holds nan at index \(1, 0\): want finite"):
         _checks.floats("x", tf.constant([[1.0], [np.nan]], "bfloat16"))
