@@ -118,13 +118,15 @@ def floats(name, x, shape=None):
 def _how_to_floats(name, x):
     """What to do, or what is in the way, for an array that holds no floats."""
     kind = x.dtype.kind
-    if kind in "iu" and x.size and (x.dtype == "uint8" or (x.min() >= 0 and 127 < x.max() <= 255)):
-        return f" in the range of the generator's last layer, such as {name} / 127.5 - 1 for 0-255 and tanh"
+    if kind in "iu":
+        bytes_ = x.dtype == "uint8" or (x.size and x.min() >= 0 and 127 < x.max() <= 255)
+        how = f"{name} / 127.5 - 1 for 0-255 and tanh" if bytes_ else f"np.float32({name})"
+        return f" in the range of the generator's last layer, such as {how}"
     if kind == "b":
         return f", such as 2.0 * {name} - 1 for tanh"
     if kind == "c":
         return f", such as {name}.real and {name}.imag side by side"
-    no_number = [] if kind in "iu" else (reprlib.repr(v) for v in x.ravel() if not is_real(v))
+    no_number = (reprlib.repr(v) for v in x.ravel() if not is_real(v))
     return next((f", and it holds {value}" for value in no_number), f", such as np.float32({name})")
 
 

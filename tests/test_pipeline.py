@@ -55,7 +55,7 @@ def test_no_autotune():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: batches(np.arange(10)), r"x has dtype int64: want floats, such as np.float32\(x\)"),
+        (lambda: batches(np.arange(10)), "x has dtype int64: want floats in the range"),
         (lambda: batches(np.zeros((0, 2))), r"x has shape \(0, 2\)"),
         (lambda: batches(np.array([[1.0], [np.inf]]), batch_size=1), r"x holds inf at index \(1, 0\)"),
         (lambda: batches(np.zeros((10, 2)), batch_size=11), "batch_size=11: want at most the 10"),
