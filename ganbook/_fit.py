@@ -33,7 +33,8 @@ class Fitted(KerasModel):
         self._build_optimizers()
         kwargs["callbacks"] = _checkpoints_last(kwargs.get("callbacks"))
         for checkpoint in _checkpoints(kwargs):
-            x, kwargs["initial_epoch"] = checkpoint.resume(self, x, kwargs.pop("steps_per_epoch", None))
+            steps = kwargs.pop("steps_per_epoch", None)
+            x, kwargs["initial_epoch"] = checkpoint.resume(self, x, steps, _flat(kwargs["callbacks"]))
         self._group_steps(kwargs.get("steps_per_epoch"), kwargs["callbacks"])
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns that it does not shuffle a dataset

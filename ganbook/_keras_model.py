@@ -90,6 +90,8 @@ class KerasModel(keras.Model):
     def load_weights(self, filepath, *args, **kwargs):
         """Weights, both optimizers' states and the random states, from a file of `save_weights`."""
         self.build()
+        if self.compiled:
+            self._build_optimizers()
         super().load_weights(filepath, *args, **kwargs)
 
     # Saving.
