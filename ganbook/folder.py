@@ -25,7 +25,7 @@ def pictures(folder, size, channels=3, low=-1.0, high=1.0):
 
     Each file is decoded now, a few milliseconds each, so that a damaged one is found before training. Pixels
     are kept as bytes where they are 2 GB at most: 40,000 pictures of 128 × 128 in colour. Of more, none are
-    kept, and a picture is decoded again whenever it is drawn.
+    kept, and a picture is decoded again whenever it is drawn; a `Checkpoint` that resumes draws the past too.
 
     Pictures are turned upright as their EXIF tells, and laid on white where they are transparent. 16 bits
     become 8, and of an animation it is the first picture.
@@ -55,7 +55,7 @@ def pictures(folder, size, channels=3, low=-1.0, high=1.0):
     files = _files(folder)
     if not files:
         raise ValueError(f"folder={str(folder)!r} holds no picture: want files with {' '.join(ENDINGS)}")
-    return Pictures(pathlib.Path(folder), files, (height, width, channels), low, high)
+    return Pictures(pathlib.Path(folder).absolute(), files, (height, width, channels), low, high)
 
 
 _SIZE = "an int or (height, width)"

@@ -188,6 +188,13 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"^9 of the 9 .* 0.png.* 4.png[^;]*; and 4 more: want them"):
             pictures(tmp_path, 8)
 
+    def test_a_relative_path_stays_right_elsewhere(self, tmp_path, kept, monkeypatch):
+        save(tmp_path / "photos" / "a.png", noise(4, 4, 3))
+        monkeypatch.chdir(tmp_path)
+        x = pictures("photos", 4)
+        monkeypatch.chdir("/")
+        assert x[:].shape == (1, 4, 4, 3)
+
     @pytest.mark.parametrize("dtype", ["float32", "int32"])
     def test_greys_of_an_unknown_range_are_refused(self, tmp_path, dtype):
         save(tmp_path / "a.tif", np.linspace(-1, 70_000, 64).reshape(8, 8).astype(dtype))
