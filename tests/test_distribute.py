@@ -1,4 +1,4 @@
-"""Two replicas on two logical CPUs give the parameters of one device, to rounding, and resume to the bit."""
+"""Two replicas on two logical CPUs: the parameters of one device, to rounding; resumed to the bit; own noise."""
 
 import subprocess
 import sys
@@ -66,6 +66,40 @@ if all(np.array_equal(a, b) for a, b in zip(whole[0], resumed[0], strict=True)):
 """
 
 
+NOISE = """
+def draws(seed):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        gan = GAN(mlp(2, [16], 2), mlp(2, [16], 1), latent_dim=2, seed=seed)
+    seen = []
+    for _ in range(3):
+        for z in strategy.experimental_local_results(strategy.run(lambda: gan.sample_z(4))):
+            seen.append(z.numpy())
+    return seen
+
+one, again, other = draws(1), draws(1), draws(2)
+assert len(np.unique(np.concatenate(one))) == 6 * 4 * 2  # no number twice, on either replica
+assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+assert not np.intersect1d(np.concatenate(one), np.concatenate(other)).size
+alone = GAN(mlp(2, [16], 2), mlp(2, [16], 1), latent_dim=2, seed=1)
+assert np.array_equal(alone.sample_z(4), one[0])  # what one device draws
+
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():  # in fit too, and in a method of a variant
+    class Kept(GAN):
+        def d_loss(self, x, z, c=None):
+            own = keras.random.uniform((1,), seed=self.noise_seed)
+            tf.print(z[0, 0], own[0], output_stream="file://" + sys.argv[1])
+            return super().d_loss(x, z, c)
+
+    gan = Kept(mlp(2, [16], 2), mlp(2, [16], 1), latent_dim=2)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+gan.fit(ring(std=0.1).sample(64, seed=0), batch_size=16, verbose=0)
+numbers = open(sys.argv[1]).read().split()
+assert len(numbers) == len(set(numbers)) == 2 * 2 * 4, numbers
+print("same")
+"""
+
+
 def says(code, *arguments):
     command = [sys.executable, "-c", DEVICES + code, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -78,3 +112,7 @@ def test_mirrored_strategy():
 
 def test_checkpoint(tmp_path):
     says(RESUMED, str(tmp_path))
+
+
+def test_noise_differs_from_replica_to_replica(tmp_path):
+    says(NOISE, str(tmp_path / "noise"))
