@@ -1,6 +1,7 @@
 """Pictures of one's own, from a folder."""
 
 import concurrent.futures
+import math
 import os
 import pathlib
 
@@ -93,11 +94,11 @@ class Pictures:
         return self._values[np.reshape(pixels, rows.shape + self.shape[1:]).astype("uint8")]
 
     def __array__(self, dtype=None, copy=None):
-        return self[:].astype(dtype or "float32", copy=False)
+        return np.asarray(self[:], dtype)
 
     def _read_all(self):
         """All pixels, or None where they are too many. Every file was decoded."""
-        pixels = np.empty(self.shape, "uint8") if np.prod(self.shape, dtype="int64") <= KEPT else None
+        pixels = np.empty(self.shape, "uint8") if math.prod(self.shape) <= KEPT else None
         faults, few = [], 1000  # at a time: no queue of all files
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for start in range(0, len(self), few):

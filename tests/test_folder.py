@@ -183,7 +183,11 @@ class TestFiles:
         assert "0.jpg" not in str(caught.value)
 
     def test_of_many_damaged_files_five_are_named(self, tmp_path):
-        for i in range(9):
+        for i in range(5):
+            (tmp_path / f"{i}.png").write_bytes(b"")
+        with pytest.raises(ValueError, match=r"^5 of the 5 .* 0.png.* 4.png[^;]*: want them"):
+            pictures(tmp_path, 8)
+        for i in range(5, 9):
             (tmp_path / f"{i}.png").write_bytes(b"")
         with pytest.raises(ValueError, match=r"^9 of the 9 .* 0.png.* 4.png[^;]*; and 4 more: want them"):
             pictures(tmp_path, 8)
@@ -195,11 +199,30 @@ class TestFiles:
         monkeypatch.chdir("/")
         assert x[:].shape == (1, 4, 4, 3)
 
-    @pytest.mark.parametrize("dtype", ["float32", "int32"])
-    def test_greys_of_an_unknown_range_are_refused(self, tmp_path, dtype):
-        save(tmp_path / "a.tif", np.linspace(-1, 70_000, 64).reshape(8, 8).astype(dtype))
-        with pytest.raises(ValueError, match=r"a\.tif, ValueError: its greys are .* to 70000.*, want 8 or"):
+    @pytest.mark.parametrize(
+        ("low", "high", "dtype"), [(0, 1, "float32"), (-1, 300, "int32"), (0, 65_536, "int32")]
+    )
+    def test_greys_of_an_unknown_range_are_refused(self, tmp_path, low, high, dtype):
+        save(tmp_path / "a.tif", np.linspace(low, high, 64).reshape(8, 8).astype(dtype))
+        with pytest.raises(
+            ValueError,
+            match=rf"a\.tif, ValueError: its greys are {dtype} from {low}\S* to {high}\S*, want 8 or",
+        ):
             pictures(tmp_path, 8)
+
+    def test_pixels_are_kept_up_to_a_bound(self, tmp_path, monkeypatch):
+        save(tmp_path / "a.png", noise(4, 4, 3))
+        for bound, kept in ((48, True), (47, False)):
+            monkeypatch.setattr(folder, "KEPT", bound)
+            x = pictures(tmp_path, 4)
+            first = x[:]
+            (tmp_path / "a.png").rename(tmp_path / "away")
+            if kept:
+                np.testing.assert_array_equal(x[:], first)
+            else:
+                with pytest.raises(FileNotFoundError, match=r"a\.png"):
+                    x[:]
+            (tmp_path / "away").rename(tmp_path / "a.png")
 
     @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
     def test_a_link_that_leads_nowhere_or_round(self, tmp_path):
