@@ -54,7 +54,7 @@ measure: $(READY)  ## record what the claims measure: the book's seed, or make m
 robust: $(READY) $(COLAB)/installed  ## every claim for fresh seeds, make robust SEEDS=10, and under other settings
 	$(BIN)/python tools/measure.py 0 --fresh $(or $(SEEDS),10) --settings
 
-mutants: $(READY)  ## how many small faults in gan, losses, layers and metrics the tests find: hours
+mutants: $(READY)  ## how many small faults the tests find: hours for all, or make mutants MODULES=gan
 	$(BIN)/python tools/mutants.py $(MODULES)
 
 bench: $(READY) $(BENCH)/installed  ## ganbook beside its peers, an hour: all, or make bench SECTIONS="ring dcgan"

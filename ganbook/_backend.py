@@ -4,6 +4,7 @@ ImportError, not ModuleNotFoundError: the setup cell of every chapter takes the 
 ganbook itself is not installed.
 """
 
+import gc
 import importlib.util
 
 if importlib.util.find_spec("tensorflow") is None:
@@ -12,7 +13,15 @@ if importlib.util.find_spec("tensorflow") is None:
         "run `pip install tensorflow` (or tensorflow-cpu where there is no GPU)."
     )
 
-import keras
+# While the import fills the memory, the garbage collector looks through all of it again and again, and none
+# of it is garbage.
+_collects = gc.isenabled()
+gc.disable()
+try:
+    import keras
+finally:
+    if _collects:
+        gc.enable()
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(

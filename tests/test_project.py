@@ -83,6 +83,17 @@ def test_another_backend_is_refused():
     assert "'jax'" in result.stderr
 
 
+@pytest.mark.parametrize(("before", "after"), [("gc.enable()", True), ("gc.disable()", False)])
+def test_the_collector_rests_while_keras_is_imported(tmp_path, before, after):
+    """And is then as it was; here Keras is a stand-in, which says whether it collects."""
+    (tmp_path / "keras.py").write_text("import gc\nprint(gc.isenabled())\nraise ImportError('a stand-in')\n")
+    result = python(
+        f"import gc, sys; {before}; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "try:\n    import ganbook\nexcept ImportError:\n    print(gc.isenabled())"
+    )
+    assert result.stdout.split() == ["False", str(after)], result.stderr
+
+
 def test_import_loads_nothing_heavy_beside_keras():
     code = "import keras, sys; before = set(sys.modules); import ganbook; print(*(set(sys.modules) - before))"
     loaded = {name.split(".")[0] for name in python(code).stdout.split()}
