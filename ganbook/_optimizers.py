@@ -72,6 +72,10 @@ class Players(keras.optimizers.Optimizer):
         )
         return [*of_g, *of_d]
 
+    def get_config(self):
+        """Asked for by Keras' old format of .h5 files alone."""
+        raise ValueError("an .h5 file keeps one optimizer: want gan.save with a name that ends in .keras")
+
     # Both are saved as parts of the GAN.
 
     def save_own_variables(self, store):

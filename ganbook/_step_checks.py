@@ -88,24 +88,15 @@ class Recorder:
             if step
         ]
         _, _, step, player, what = min(faults, key=lambda fault: fault[:3])
-        raise FloatingPointError(
-            _not_finite(player, what, "NaN or infinite", int(step))
-            + ". XLA took that step and those that followed: load the weights of before"
-        )
+        taken = "which XLA took, and those that followed: load the weights of before"
+        raise FloatingPointError(_not_finite(player, what, "NaN or infinite", f"{step}, {taken}"))
 
 
 def _not_finite(player, what, value, step):
-    of_data = what == "data"
-    return (
-        f"the {player}'s {'loss' if of_data else what} became {value} in its step {step}"
-        + (", since the data hold such a number there" if of_data else "")
-        + ": want "
-        + (
-            "finite x and c"
-            if of_data
-            else "smaller learning rates, or a loss and layers with bounded gradients"
-        )
-    )
+    cure = "want smaller learning rates, or a loss and layers with bounded gradients"
+    if what == "data":
+        what, cure = "loss", "the data hold such a number there, want finite x and c"
+    return f"the {player}'s {what} became {value} in its step {step}: {cure}"
 
 
 @contextlib.contextmanager
@@ -125,8 +116,8 @@ def _translated(gan, message):
     if found:
         player, what, value = found.groups()
         optimizer = {"discriminator": gan.d_optimizer, "generator": gan.g_optimizer}[player]
-        text = _not_finite(player, what, value, int(optimizer.iterations) + 1)
-        return FloatingPointError(text.replace(": want", ", which was not taken: want", 1))
+        step = f"{int(optimizer.iterations) + 1}, which was not taken"
+        return FloatingPointError(_not_finite(player, what, value, step))
     step = int(gan.g_optimizer.iterations) + 1
     if found := re.search(r"\[a batch has\] \[(\d+)\]", message):
         return ValueError(f"in train step {step} {_too_few(found[1], gan.d_steps)}")

@@ -5,6 +5,8 @@ from keras import layers
 
 from ganbook import _checks
 
+LAST = {"data_format": "channels_last"}  # as pictures are here, whatever keras.config says
+
 
 def mlp(n_in, hidden, n_out, activation="relu", out_activation=None, initializer="glorot_uniform"):
     """A multilayer perceptron, built: (batch, n_in) -> (batch, n_out).
@@ -47,10 +49,10 @@ def dcgan_generator(latent_dim, shape, width=24):
     net.add(layers.Reshape((rows // 4, columns // 4, 2 * width)))
     net.add(layers.BatchNormalization())
     net.add(layers.ReLU())
-    net.add(layers.Conv2DTranspose(width, 4, 2, "same", use_bias=False))
+    net.add(layers.Conv2DTranspose(width, 4, 2, "same", **LAST, use_bias=False))
     net.add(layers.BatchNormalization())
     net.add(layers.ReLU())
-    net.add(layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh"))
+    net.add(layers.Conv2DTranspose(channels, 4, 2, "same", **LAST, activation="tanh"))
     return net
 
 
@@ -64,7 +66,7 @@ def dcgan_discriminator(shape, width=24):
     width = _checks.positive_int("width", width)
     net = keras.Sequential([keras.Input(_picture(shape))])
     for i in range(3):
-        net.add(layers.Conv2D(width * 2**i, 4, 2, "same", use_bias=i == 0))
+        net.add(layers.Conv2D(width * 2**i, 4, 2, "same", **LAST, use_bias=i == 0))
         if i > 0:
             net.add(layers.BatchNormalization())
         net.add(layers.LeakyReLU(0.2))
@@ -82,9 +84,9 @@ def coarse_discriminator(shape, width=32):
     """
     width = _checks.positive_int("width", width)
     net = keras.Sequential([keras.Input(_picture(shape))])
-    net.add(layers.Conv2D(width, 12, 4, "same"))
+    net.add(layers.Conv2D(width, 12, 4, "same", **LAST))
     net.add(layers.LeakyReLU(0.2))
-    net.add(layers.Conv2D(2 * width, 4, 2, "same", use_bias=False))
+    net.add(layers.Conv2D(2 * width, 4, 2, "same", **LAST, use_bias=False))
     net.add(layers.BatchNormalization())
     net.add(layers.LeakyReLU(0.2))
     net.add(layers.Flatten())

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -104,3 +105,18 @@ def test_bad_pictures(build, arguments, message):
 def test_bad_latent_dim():
     with pytest.raises(ValueError, match="latent_dim=0"):
         dcgan_generator(0, (28, 28, 1))
+
+
+def test_pictures_have_their_channels_last_whatever_keras_is_set_to():
+    def nets():
+        shape = (8, 8, 2)
+        return dcgan_generator(3, shape), dcgan_discriminator(shape), coarse_discriminator(shape)
+
+    usual = [net.count_params() for net in nets()]
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = nets()
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert found[0].output_shape == (None, 8, 8, 2)
+    assert [net.count_params() for net in found] == usual
