@@ -282,9 +282,11 @@ def test_a_look_holds_every_extreme_condition(tmp_path):
     save(tmp_path / "a.png", noise(4, 4, 3))
     for i in range(199):
         os.link(tmp_path / "a.png", tmp_path / f"b{i}.png")
-    c = np.ones(200, "int64")
+    c, pairs = np.ones(200, "int64"), np.ones((200, 2), "int64")
     c[[17, 101]] = -1, 7
-    look, conditions = batches(pictures(tmp_path, 4), (c, np.zeros((200, 2), "float32"))).ganbook_arrays
-    assert len(look) < 70
+    pairs[20], pairs[103, 1], pairs[150, 0] = (-4, 5), -5, 6
+    look, conditions = batches(pictures(tmp_path, 4), (c, pairs)).ganbook_arrays
+    assert 60 < len(look) < 70
     assert (conditions[0].min(), conditions[0].max()) == (-1, 7)
+    assert (conditions[1].min(), conditions[1].max()) == (-5, 6)
     assert conditions[1].shape == (len(look), 2)

@@ -35,6 +35,7 @@ def test_the_order_is_that_of_the_seed(monkeypatch):
         return np.concatenate(list(batches(X, batch_size=10, **kwargs))).ravel().tolist()
 
     assert order(seed=1) == order(seed=1) != order(seed=2)
+    assert order(seed=0) != order(seed=1)
     monkeypatch.setenv("GANBOOK_SEED", "0")
     book = order()
     assert book == order()
@@ -184,6 +185,11 @@ def test_a_table_of_numbers():
 def test_plain_labels_are_one_condition(structure):
     (_, c), *_ = batches(X, structure(range(103)), batch_size=10)
     assert c.shape == (10,)
+
+
+def test_a_condition_that_is_not_finite():
+    with pytest.raises(ValueError, match=r"c holds nan at index \(5,\)"):
+        batches(X, {"a": X, "b": np.where(X[:, 0] == 5, np.nan, 0)})
 
 
 def test_conditions_of_another_length_within_a_structure():
