@@ -14,12 +14,15 @@ if importlib.util.find_spec("tensorflow") is None:
     )
 
 # While the import fills the memory, the garbage collector looks through all of it again and again, and none
-# of it is garbage.
+# of it is garbage. Frozen and thawed, what was loaded counts as old: the collector does not begin with it.
 _collects = gc.isenabled()
 gc.disable()
 try:
     import keras
 finally:
+    if not gc.get_freeze_count():  # or what somebody else froze would thaw, too
+        gc.freeze()
+        gc.unfreeze()
     if _collects:
         gc.enable()
 
