@@ -61,6 +61,14 @@ def _size(gradients):
     return tf.add_n([tf.cast(square, "float32") for square in squares]) if squares else tf.constant(0.0)
 
 
+def _sum(tensors):
+    """A sum that is finite where all is, by products of matrices: XLA adds up any other one by one."""
+    rows = [tf.cast(getattr(a, "values", a), "float32") for a in tensors if a is not None]
+    rows = [tf.reshape(a, (-1, a.shape[-1] if a.shape.rank else 1)) for a in rows]
+    sums = [tf.reduce_sum(tf.matmul(tf.ones((1, tf.shape(a)[0])), a)) for a in rows]
+    return tf.add_n([tf.constant(0.0), *sums])
+
+
 class Recorder:
     """`finite` for a loop in XLA, which leaves checks out: it notes each player's first step at fault."""
 
@@ -68,10 +76,9 @@ class Recorder:
         self.first = {player: tf.Variable([0, 0, 0], dtype="int64", trainable=False) for player in PLAYERS}
 
     def __call__(self, player, optimizer, loss, gradients, data=None):
-        sizes = [tf.add_n([tf.nn.l2_loss(a) for a in _floats(data)]) if _floats(data) else 0.0, loss]
-        sizes = [tf.cast(size, "float32") for size in [*sizes, _size(gradients)]]
+        sums = [_sum(_floats(data)), tf.cast(loss, "float32"), _sum(gradients)]
         first, step = self.first[player], tf.cast(optimizer.iterations + 1, "int64")
-        return [first.assign(tf.where((first == 0) & ~tf.math.is_finite(sizes), step, first))]
+        return [first.assign(tf.where((first == 0) & ~tf.math.is_finite(sums), step, first))]
 
     def complain(self, gan):
         """FloatingPointError where a step was at fault since the last call."""

@@ -42,14 +42,14 @@ def groups(gan):
 
 def _alike(batches):
     """Lists of neighbours of one shape, not too large to be stacked: for each length XLA compiles anew."""
-    found, shapes = [], None
+    found, shapes, most = [], None, 1
     for batch in batches:
         leaves = [a for a in tf.nest.flatten(batch) if a is not None]
-        size = sum(np.prod(a.shape, dtype=int) * tf.as_dtype(a.dtype).size for a in leaves)
-        if found and (shapes != [a.shape for a in leaves] or (len(found) + 1) * size > STACK_BYTES):
-            yield found
-            found = []
-        shapes = [a.shape for a in leaves]
+        if shapes != (now := [a.shape for a in leaves]) or len(found) == most:
+            if found:
+                yield found
+            size = sum(np.prod(a.shape, dtype=int) * tf.as_dtype(a.dtype).size for a in leaves)
+            found, shapes, most = [], now, max(1, STACK_BYTES // max(1, size))
         found.append(batch)
     if found:
         yield found
