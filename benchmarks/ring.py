@@ -9,7 +9,7 @@ ganbook-xla  the same with jit_compile=True: whole groups of steps are one progr
 one-step   the same as ganbook with steps_per_execution=1
 tf-data    the same on a plain tf.data pipeline, which shuffles and batches points one by one
 autotune   the same with tf.data's autotuning on, as it is by default
-xla        the same `train_step` in a loop that XLA compiles as a whole, as book/speed.md shows
+xla        the same `train_step` in a loop written by hand, which XLA compiles as a whole
 keras-io   the `train_step` of keras.io's "DCGAN to generate face images", in `fit`
 pytorch    the loop of PyTorch's "DCGAN Tutorial", with noise of its own for G's step
 jax        written by hand, an epoch in one `lax.scan`: the practical limit

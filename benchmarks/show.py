@@ -46,7 +46,7 @@ LEVERS = {
     "one-step": "`steps_per_execution=1`, Keras' default",
     "tf-data": "tf.data's `shuffle` and `batch` in place of `ganbook.batches`",
     "autotune": "tf.data's autotuning on, its default",
-    "xla": "the whole loop compiled by XLA",
+    "xla": "a loop compiled by XLA, written by hand",
 }
 
 

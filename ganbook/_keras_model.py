@@ -89,7 +89,8 @@ class KerasModel(keras.Model):
 
     def load_weights(self, filepath, *args, **kwargs):
         """Weights, both optimizers' states and the random states, from a file of `save_weights`."""
-        self.build()
+        if not self.built:
+            self.build()
         if self.compiled:
             self._build_optimizers()
         super().load_weights(filepath, *args, **kwargs)
@@ -143,7 +144,8 @@ class KerasModel(keras.Model):
         Arguments as for keras.Model.export. The signature is known where the generator was built on named
         inputs, as Keras' functional models and `Sequential` are.
         """
-        self.build()
+        if not self.built:
+            self.build()
         if input_signature is None:
             input_signature = _data_checks.signature(self)
         super().export(filepath, format, verbose, input_signature, **kwargs)

@@ -154,16 +154,17 @@ def test_the_page_says_which_machine():
     assert set(FOUND["with"]) == set(FOUND) - {"with"} <= set(show.TITLES) == set(bench.SECTIONS)
 
 
-def test_the_loop_on_the_page_trains(tmp_path):
-    """The XLA loop that the page offers, as it stands there."""
+def test_the_code_on_the_page_trains(tmp_path):
+    """Groups of steps in XLA, as the page offers them."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    file = tmp_path / "loop.py"  # AutoGraph reads the source of a loop
+    file = tmp_path / "groups.py"
     file.write_text(code, encoding="utf-8")
     gan = ganbook.GAN(ganbook.mlp(2, [8], 2), ganbook.mlp(2, [8], 1), latent_dim=2)
-    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    optimizers = {f"{player}_optimizer": keras.optimizers.Adam(1e-3) for player in "dg"}
     x = ganbook.ring().sample(64 * 120, seed=0)
-    runpy.run_path(str(file), {"gan": gan, "ganbook": ganbook, "x": x})
-    assert int(gan.d_optimizer.iterations) == int(gan.g_optimizer.iterations) == 120
+    runpy.run_path(str(file), {"gan": gan, "ganbook": ganbook, "x": x, **optimizers})
+    assert gan.jit_compile
+    assert int(gan.d_optimizer.iterations) == int(gan.g_optimizer.iterations) == 240
 
 
 @pytest.mark.parametrize(
