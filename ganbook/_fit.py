@@ -1,6 +1,7 @@
 """How a GAN runs its steps: what `fit` and `evaluate` do besides the game."""
 
 import contextlib
+import types
 
 import keras
 import tensorflow as tf
@@ -84,10 +85,10 @@ class Fitted(KerasModel):
         traced_with = Settings(self)
 
         def run(iterator):
-            if self._run.unseen:
+            if self._run.unseen or isinstance(iterator, types.GeneratorType):  # which train_on_batch gives
                 self._run.unseen = False
                 if Settings(self) != traced_with:
-                    make(force=True)
+                    make(force=True)  # the new function finds its own settings as they are
                     return getattr(self, name)(iterator)
             return function(iterator)
 
