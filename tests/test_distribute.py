@@ -1,4 +1,4 @@
-"""Two replicas on two logical CPUs: the parameters of one device, to rounding; resumed to the bit; own noise."""
+"""Two replicas on two logical CPUs: one device's parameters, to rounding; resumed to the bit; own noise."""
 
 import subprocess
 import sys
