@@ -163,15 +163,28 @@ class TestAlgorithm1:
         assert all(s is not None for s in slopes)
         assert max(np.abs(s).max() for s in slopes) > 0
 
-    def test_weight_regularizers_of_a_player_count(self):
-        def nets():
-            dense = layers.Dense(2, kernel_regularizer=keras.regularizers.L2(1.0))
-            return keras.Sequential([keras.Input((3,)), dense]), mlp(2, [4], 1)
+    @pytest.mark.parametrize("player", ["generator", "discriminator"])
+    def test_weight_regularizers_of_a_player_count(self, player):
+        """The squares of its weights, and not the other's, on top of what it pays without."""
 
-        gan = make(nets=nets, d_optimizer=still(), g_optimizer=keras.optimizers.SGD(0.1))
-        kernel = np.asarray(gan.generator.layers[0].kernel)
-        logs = gan.train_on_batch(X[:64], return_dict=True)
-        assert logs["g_loss"] > (kernel**2).sum()
+        def nets(*regularized):
+            l2 = {name: keras.regularizers.L2(1.0) for name in regularized}
+            pair = [
+                layers.Dense(n, kernel_regularizer=l2.get(name))
+                for name, n in (("generator", 2), ("discriminator", 1))
+            ]
+            return [
+                keras.Sequential([keras.Input((n,)), dense]) for n, dense in zip((3, 2), pair, strict=True)
+            ]
+
+        plain, gan = (
+            make(nets=lambda r=r: nets(*r), d_optimizer=still(), g_optimizer=still()) for r in ((), (player,))
+        )
+        kernel = np.asarray(getattr(gan, player).layers[0].kernel)
+        wanted, logs = (one.train_on_batch(X[:64], return_dict=True) for one in (plain, gan))
+        for name in ("generator", "discriminator"):
+            more = (kernel**2).sum() if name == player else 0.0
+            np.testing.assert_allclose(logs[f"{name[0]}_loss"], wanted[f"{name[0]}_loss"] + more, rtol=1e-5)
 
     def test_seeds(self):
         runs = []

@@ -882,6 +882,14 @@ class TestPrecision:
         assert same(state(gan), state(other))
 
     @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
+    def test_compiled_anew(self, policy):
+        """Keras would scale the loss of the model's one optimizer, which stands for two here."""
+        gan = new()
+        gan.compile(adam(), adam())
+        assert all(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in gan.optimizer.both)
+        gan.fit(X, verbose=0)
+
+    @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
     def test_networks_of_float16_have_a_scale_whatever_the_policy_is_when_they_meet(self, policy):
         nets = mlp(2, [8], 2), mlp(2, [8], 1)
         keras.mixed_precision.set_dtype_policy("float32")

@@ -124,6 +124,8 @@ def test_the_likeliest_tests_come_first():
     history = mutants.History(record | killer for killer in killers)
     order = sorted(history.places("toy", ours, known).items(), key=lambda pair: pair[1])
     assert [test[-1] for test, _ in order] == ["e", "d", "c", "a", "b", "g"]
+    # The seconds of e and d are 4 and 3: a budget of 8 has no room for c.
+    assert [test[-1] for test in history.places("toy", ours, known, budget=8)] == ["e", "d"]
     # What is executed while tests are collected is every test's, and so may be what nobody executes.
     for others in ({"": {"toy": [3]}}, {}):
         assert history.places("toy", ours, known | {"lines": others}).keys() == seconds.keys()

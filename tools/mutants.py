@@ -6,6 +6,8 @@ left out. One that its tests pass is printed. Equivalent ones, which no test cou
     --list      print the mutants, run none
     --sample N  N of each module, always the same
     --jobs N    so many at a time; default: as many as there are cores
+    --budget S  a mutant meets its likeliest tests alone, as many as take S seconds; one that they pass counts
+                as a survivor, though another might kill it
 
 A mutant meets the tests that execute its line, which are known from one run of the module as it is: first
 those that killed others on that line, then those that killed others in that function, then the quickest. A
@@ -442,8 +444,8 @@ class History:
             self.of_line.setdefault(record["before"], collections.Counter())[record["by"]] += 1
             self.of_function.setdefault(record.get("where"), collections.Counter())[record["by"]] += 1
 
-    def places(self, module, mutant, known):
-        """The place of each test that may kill a mutant, the likeliest first."""
+    def places(self, module, mutant, known, budget=math.inf):
+        """The place of each test that may kill a mutant, the likeliest first, as many as the budget has."""
         ran = {name: of_modules.get(module, ()) for name, of_modules in known["lines"].items()}
         names = {name for name, lines in ran.items() if mutant.lines.intersection(lines)}
         # A line that no test is known to execute may be one that is executed out of sight.
@@ -455,17 +457,20 @@ class History:
             filter(lambda test: test.startswith(names), seconds),
             key=lambda test: (test != own, -line.get(test, 0), -function.get(test, 0), seconds[test]),
         )
-        return {test: place for place, test in enumerate(order)}
+        spent = itertools.accumulate(seconds[test] for test in order)
+        return {
+            test: i for i, (test, so_far) in enumerate(zip(order, spent, strict=True)) if so_far <= budget
+        }
 
 
-def run_all(root, module, ours, jobs, history, known):
+def run_all(root, module, ours, jobs, history, known, budget):
     """Run mutants, `jobs` at a time: a record of each as it ends."""
     waiting, running = ours[::-1], {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 mutant = waiting.pop()
-                places = history.places(module, mutant, known)
+                places = history.places(module, mutant, known, budget)
                 tests = sorted({root / test.split("::")[0] for test in places})
                 run = Run(root, tests, module, mutant.source, places, known["seconds"])
                 running[run.pid] = run, mutant, time.monotonic()
@@ -485,7 +490,7 @@ def run_all(root, module, ours, jobs, history, known):
             run.stop()
 
 
-def check(root, module, sample=None, equivalent=(), jobs=1):
+def check(root, module, sample=None, equivalent=(), jobs=1, budget=math.inf):
     """Run the mutants of a module, print the survivors and a total. Returns the survivors."""
     tests = tests_of(root, module)
     code = sha256(*(test.read_bytes() for test in tests)).encode()
@@ -500,7 +505,7 @@ def check(root, module, sample=None, equivalent=(), jobs=1):
     if todo:
         known = traced(root, module, tests)
         with results.open("a", encoding="utf-8") as file:
-            for _, record in run_all(root, module, todo, jobs, history, known):
+            for _, record in run_all(root, module, todo, jobs, history, known, budget):
                 key = sha256(code, record["mutant"].encode())
                 found[key] = record
                 print(json.dumps({"key": key} | record, ensure_ascii=False), file=file, flush=True)
@@ -539,6 +544,7 @@ def main():
     )
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--sample", type=int, metavar="N")
+    parser.add_argument("--budget", type=float, default=math.inf, metavar="S")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
     args = parser.parse_args()
     args.modules = args.modules or MODULES
@@ -555,7 +561,7 @@ def main():
     for name in HEAVY:
         importlib.import_module(name)
     for module in args.modules:
-        check(ROOT, module, args.sample, EQUIVALENT.get(module, {}), args.jobs)
+        check(ROOT, module, args.sample, EQUIVALENT.get(module, {}), args.jobs, args.budget)
 
 
 if __name__ == "__main__":
