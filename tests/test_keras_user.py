@@ -172,12 +172,22 @@ class TestCallbacks:
         assert len(seen) == 2
         assert same(seen[0], weights(gan))
 
+    def test_a_list_of_callbacks_that_keras_made(self):
+        gan, seen = new(), []
+        epochs = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+        made = keras.callbacks.CallbackList([epochs], add_history=True, model=gan, epochs=2)
+        gan.fit(X, epochs=2, verbose=0, callbacks=made)
+        assert seen == [0, 1]
+
     def test_optimizer_is_set_by_compile_alone(self):
         gan = new()
         assert gan.optimizer.optimizers == [gan.d_optimizer, gan.g_optimizer]
         assert len(gan.optimizer.variables) == len(gan.d_optimizer.variables + gan.g_optimizer.variables)
         gan.fit(X, batch_size=64, verbose=0)
         assert int(gan.optimizer.iterations) == 8
+        only = type("Half", (), {"d_loss": NonSaturating().d_loss})()
+        with pytest.raises(ValueError, match=r"loss=.*Half.*want an object with d_loss"):
+            new(loss=only)
         with pytest.raises(ValueError, match="want d_optimizer and g_optimizer"):
             gan.optimizer = adam()
 
@@ -235,6 +245,17 @@ class TestEvaluate:
             gan.evaluate(X, sample_weight=X[:, 0])
         with pytest.raises(ValueError, match="compile was not called"):
             GAN(mlp(2, [4], 2), mlp(2, [4], 1), 2).evaluate(X)
+        with pytest.raises(ValueError, match="steps=0: want an int of at least 1"):
+            gan.evaluate(dataset(X), steps=0)
+        with pytest.raises(ValueError, match=r"callbacks\[1\]='a': want a keras.callbacks.Callback"):
+            gan.evaluate(X, callbacks=[keras.callbacks.Callback(), "a"])
+        with pytest.raises(ValueError, match="x is an empty dataset"):
+            gan.evaluate(dataset(X[:0]))
+
+    def test_one_example_is_enough_whatever_d_steps_is(self):
+        gan = new(d=4)
+        assert np.isfinite(gan.evaluate(X[:1], verbose=0)).all()
+        assert np.isfinite(gan.evaluate(dataset(X[:65]), steps=2, verbose=0)).all()
 
 
 class TestBuildAndSave:
@@ -333,8 +354,9 @@ class TestBuildAndSave:
                 self.weight = weight
 
         for loss, why in ((Bare(), "Bare has no get_config"), (Forgot(2), "Forgot has no get_config|fails")):
-            with pytest.warns(UserWarning, match=why):
+            with pytest.warns(UserWarning, match=why) as said:
                 gan = new(loss=loss)
+            assert said[0].filename == __file__  # where compile is called
             gan.save_weights(tmp_path / "a.weights.h5")
             (tmp_path / "a.keras").write_text("mine")
             with pytest.raises(ValueError, match=r"so gan.save would fail"):
