@@ -229,6 +229,12 @@ class TestEvaluate:
             gan.fit(X, shuffle=False, verbose=0)
         assert same(state(one), state(two))
 
+    def test_errors_are_in_our_words(self):
+        labels = LABELS.copy()
+        labels[300] = 7
+        with pytest.raises(ValueError, match="a layer met the label 7"):
+            new(nets=conditional_nets).evaluate(dataset(X, labels), verbose=0)
+
     def test_pairs_and_test_on_batch(self):
         gan = new(nets=conditional_nets)
         both = gan.evaluate(X, LABELS, batch_size=512, verbose=0)
@@ -487,6 +493,22 @@ class TestSettings:
 
 
 class TestGivenAndUsed:
+    def test_arrays_are_shuffled_and_of_datasets_keras_does_not_complain(self):
+        class Kept(GAN):
+            def d_loss(self, x, z, c=None):
+                seen.append(np.asarray(x))
+                return super().d_loss(x, z, c)
+
+        seen = []
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*shuffle.*")
+            new(Kept, run_eagerly=True).fit(dataset(X, size=128), verbose=0)
+        np.testing.assert_array_equal(np.concatenate(seen), X)
+        seen.clear()
+        new(Kept, run_eagerly=True).fit(X, batch_size=128, verbose=0)
+        assert not np.array_equal(np.concatenate(seen), X)
+        np.testing.assert_array_equal(np.unique(np.concatenate(seen), axis=0), np.unique(X, axis=0))
+
     @pytest.mark.parametrize(
         "name", ["loss_weights", "metrics", "weighted_metrics", "optimizer", "auto_scale_loss", "lr"]
     )
