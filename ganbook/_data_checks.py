@@ -150,14 +150,19 @@ def build(gan):
 
 @contextlib.contextmanager
 def as_it_was(gan):
-    """Every random state, after what is done within."""
-    with tf.init_scope(), gan.distribute_strategy.scope():
-        before = [(state, state.numpy()) for state in gan._seed_states()]
-        try:
-            yield
-        finally:
-            for state, value in before:
-                state.assign(value)
+    """Every random state, after what is done within: eagerly, even where a step is being traced."""
+    with tf.init_scope(), gan.distribute_strategy.scope(), same_random_states(gan):
+        yield
+
+
+@contextlib.contextmanager
+def same_random_states(gan):
+    before = [(state, state.numpy()) for state in gan._seed_states()]
+    try:
+        yield
+    finally:
+        for state, value in before:
+            state.assign(value)
 
 
 def signature(gan):

@@ -6,7 +6,7 @@ import types
 import keras
 import tensorflow as tf
 
-from ganbook import _gan_checks, _step_checks, _xla
+from ganbook import _data_checks, _gan_checks, _step_checks, _xla
 from ganbook._keras_model import KerasModel
 from ganbook._settings import Settings
 from ganbook.checkpoint import Checkpoint
@@ -53,13 +53,9 @@ class Fitted(KerasModel):
             kwargs: verbose, steps, callbacks and return_dict of keras.Model.evaluate.
         """
         x, y = _gan_checks.evaluate_arguments(self, x, y, batch_size, kwargs)
-        before = [(state, state.numpy()) for state in self._seed_states()]
-        try:
-            with _no_alarm_about_tracing(), _step_checks.in_our_words(self):
-                return super().evaluate(x, y, batch_size=batch_size, **kwargs)
-        finally:
-            for state, value in before:
-                state.assign(value)
+        same = _data_checks.same_random_states(self)
+        with same, _no_alarm_about_tracing(), _step_checks.in_our_words(self):
+            return super().evaluate(x, y, batch_size=batch_size, **kwargs)
 
     def reset_metrics(self):
         """Keras calls it before each epoch: the time to see whether a setting was changed."""

@@ -114,5 +114,5 @@ def _known(method, given, wanted):
 
 def _callbacks(callbacks):
     for i, callback in enumerate(tf.nest.flatten(callbacks)):
-        if not isinstance(callback, keras.callbacks.Callback | keras.callbacks.CallbackList | None):
+        if not isinstance(callback, keras.callbacks.Callback | None):
             raise ValueError(f"callbacks[{i}]={callback!r}: want a keras.callbacks.Callback")
