@@ -6,7 +6,6 @@ import numpy as np
 
 from ganbook import _checks
 
-SIZE = 32
 HAIR = ("mohawk", "short", "long", "curly")
 HAIR_COLOR = ("black", "brown", "red", "blond", "blue")
 # What can be set: the number of classes, or None for a number in [0, 1].
@@ -21,24 +20,24 @@ FACTORS = {
 }
 _HAIR_RGB = np.array([(38, 32, 38), (110, 66, 36), (190, 74, 30), (236, 192, 92), (72, 104, 200)]) / 255
 _SKIN_RGB = np.array([(255, 224, 196), (234, 184, 140), (180, 122, 80), (104, 66, 44)]) / 255
-_TICKS = (np.arange(SIZE) + 0.5) / SIZE * 2 - 1  # the pixels' centres
 
 
-def faces(n, seed, **fixed):
+def faces(n, seed, size=32, **fixed):
     """n cartoon faces and their factors.
 
     Factors are drawn at random, independently, classes with equal chances and numbers uniformly in [0, 1],
     except those that are fixed: `faces(100, seed=0, glasses=1, smile=0)`.
 
     Args:
-        seed: an int; the same one gives the same faces.
+        seed: an int; the same one gives the same faces, and the same factors at every size.
+        size: of a picture's side in pixels, 16 to 256. An edge is one pixel wide at each.
         fixed: a name of `cartoons.FACTORS` with one value for all or (n,) values.
 
     Returns:
-        Pictures (n, 32, 32, 3) float32 in [-1, 1], and a dict of (n,) arrays, int64 for classes and float64
-        for numbers.
+        Pictures (n, size, size, 3) float32 in [-1, 1], and a dict of (n,) arrays, int64 for classes and
+        float64 for numbers.
     """
-    n = _checks.positive_int("n", n)
+    n, size = _checks.positive_int("n", n), _checks.int_from_to("size", size, 16, 256)
     unknown = set(fixed) - set(FACTORS)
     if unknown:
         raise ValueError(f"{unknown.pop()}: no such factor; want one of {', '.join(FACTORS)}")
@@ -47,8 +46,8 @@ def faces(n, seed, **fixed):
     factors = {name: rng.random(n) if k is None else rng.integers(k, size=n) for name, k in FACTORS.items()}
     for name, value in fixed.items():
         factors[name] = _factor(name, value, n)
-    few = 100  # at a time: their arrays stay in the processor's cache
-    return np.concatenate([_draw(factors, slice(i, i + few)) for i in range(0, n, few)]), factors
+    few = 100 * 32**2 // size**2  # at a time: their arrays stay in the processor's cache
+    return np.concatenate([_draw(factors, slice(i, i + few), size) for i in range(0, n, few)]), factors
 
 
 def _factor(name, value, n):
@@ -63,8 +62,9 @@ def _factor(name, value, n):
     return np.broadcast_to(value, n).astype("float64" if k is None else "int64")
 
 
-def _draw(factors, rows):
+def _draw(factors, rows, size):
     """Paint the shapes from back to front; an edge is one pixel wide."""
+    ticks = (np.arange(size) + 0.5) / size * 2 - 1  # the pixels' centres
     f = {name: values[rows] for name, values in factors.items()}
     turn = 0.3 * (f["pose"] - 0.5)  # what lies in front moves farther
     # Faces are the last axis, so that NumPy's loops are long: colours (3, n), the picture (3, y, x, n).
@@ -72,7 +72,7 @@ def _draw(factors, rows):
     dark = 0.78 * skin
     hair = _HAIR_RGB[f["hair_color"]].T
     hue = 0.83 * f["background"]  # the whole circle would make 0 and 1 the same
-    picture = np.empty((3, SIZE, SIZE, len(turn)))
+    picture = np.empty((3, size, size, len(turn)))
     picture[:] = _hue(hue, 0.42, 0.96)[:, None, None]
 
     def paint(color, shape, cx, cy, width, height, of=slice(None)):
@@ -83,10 +83,11 @@ def _draw(factors, rows):
         cx = np.broadcast_to(cx, turn.shape)[of]
         if len(cx) == 0:
             return
-        across, down = _pixels(cx.min() - width, cx.max() + width), _pixels(-cy - height, -cy + height)
+        across = _pixels(ticks, cx.min() - width, cx.max() + width)
+        down = _pixels(ticks, -cy - height, -cy + height)
         # The signed distance to the edge, positive within, in the units of the picture's half width.
-        inside = shape(_TICKS[across, None], -_TICKS[down, None, None], cx, cy, width, height)  # y points up
-        cover = np.clip(inside * SIZE / 2 + 0.5, 0, 1)
+        inside = shape(ticks[across, None], -ticks[down, None, None], cx, cy, width, height)  # y points up
+        cover = np.clip(inside * size / 2 + 0.5, 0, 1)
         color = np.broadcast_to(np.reshape(color, (3, 1, 1, -1)), (3, 1, 1, len(turn)))[..., of]
         picture[:, down, across, of] = picture[:, down, across, of] * (1 - cover) + color * cover
 
@@ -127,9 +128,10 @@ def _draw(factors, rows):
     return np.ascontiguousarray((2 * picture - 1).clip(-1, 1).astype("float32").transpose(3, 1, 2, 0))
 
 
-def _pixels(low, high):
+def _pixels(ticks, low, high):
     """The rows or columns from low to high, and one more on either side."""
-    return slice(*np.searchsorted(_TICKS, (low - 2 / SIZE, high + 2 / SIZE)))
+    one = 2 / len(ticks)
+    return slice(*np.searchsorted(ticks, (low - one, high + one)))
 
 
 def _ellipse(x, y, cx, cy, width, height):
