@@ -31,6 +31,7 @@ from ganbook.metrics import (
     nearest_neighbour_accuracy,
     precision_recall,
 )
+from ganbook.monitor import Monitor
 from ganbook.networks import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp
 from ganbook.pipeline import batches
 
@@ -47,6 +48,7 @@ __all__ = [
     "MaximumLikelihood",
     "Minimax",
     "Mixture",
+    "Monitor",
     "NonSaturating",
     "ReferenceBatchNorm",
     "VirtualBatchNorm",
