@@ -10,6 +10,7 @@ from ganbook import (
     many,
     metrics,
     networks,
+    penalties,
     plots,
 )
 from ganbook.cartoons import faces
@@ -32,13 +33,21 @@ from ganbook.metrics import (
     precision_recall,
 )
 from ganbook.monitor import Monitor
-from ganbook.networks import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp
+from ganbook.networks import (
+    coarse_discriminator,
+    dcgan_discriminator,
+    dcgan_generator,
+    mlp,
+    plain_discriminator,
+)
+from ganbook.penalties import R1GAN, r1
 from ganbook.pipeline import batches
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GAN",
+    "R1GAN",
     "AddReference",
     "Checkpoint",
     "ClaimError",
@@ -81,9 +90,12 @@ __all__ = [
     "modes_covered",
     "nearest_neighbour_accuracy",
     "networks",
+    "penalties",
     "pictures",
+    "plain_discriminator",
     "plots",
     "precision_recall",
+    "r1",
     "ring",
     "seed",
 ]

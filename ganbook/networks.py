@@ -1,5 +1,7 @@
 """Builders of the networks that several chapters share."""
 
+import math
+
 import keras
 from keras import layers
 
@@ -35,8 +37,12 @@ def dcgan_generator(latent_dim, shape, width=24):
     normalisation and ReLU after each, but for the last, which ends in tanh. Kernels are 4 wide, a multiple
     of the stride, so that all pixels get equally many taps.
 
+    It begins at 8 x 8 or less, with two doublings for pictures of up to 32 x 32, three up to 64 x 64, four up
+    to 128 x 128, and twice the channels a doubling further down.
+
     Args:
-        shape: (height, width, channels) of a picture; height and width are multiples of 4.
+        shape: (height, width, channels) of a picture; height and width are multiples of 4, of 8 above 32,
+            of 16 above 64 and so on.
         width: channels before the last layer. The paper has 128 there for pictures of 64 x 64.
 
     Returns:
@@ -44,32 +50,61 @@ def dcgan_generator(latent_dim, shape, width=24):
     """
     latent_dim, width = _checks.positive_int("latent_dim", latent_dim), _checks.positive_int("width", width)
     rows, columns, channels = _picture(shape)
+    n = doublings(shape)
+    first = (rows // 2**n, columns // 2**n, width * 2 ** (n - 1))
     net = keras.Sequential([keras.Input((latent_dim,))])
-    net.add(layers.Dense((rows // 4) * (columns // 4) * 2 * width, use_bias=False))
-    net.add(layers.Reshape((rows // 4, columns // 4, 2 * width)))
-    net.add(layers.BatchNormalization())
-    net.add(layers.ReLU())
-    net.add(layers.Conv2DTranspose(width, 4, 2, "same", **LAST, use_bias=False))
+    net.add(layers.Dense(math.prod(first), use_bias=False))
+    net.add(layers.Reshape(first))
+    for i in reversed(range(n - 1)):
+        net.add(layers.BatchNormalization())
+        net.add(layers.ReLU())
+        net.add(layers.Conv2DTranspose(width * 2**i, 4, 2, "same", **LAST, use_bias=False))
     net.add(layers.BatchNormalization())
     net.add(layers.ReLU())
     net.add(layers.Conv2DTranspose(channels, 4, 2, "same", **LAST, activation="tanh"))
     return net
 
 
+def doublings(shape):
+    """How often `dcgan_generator` doubles the size: until pictures of this shape come from 8 x 8 or less."""
+    return max(2, math.ceil(math.log2(max(shape[:2]) / 8)))
+
+
 def dcgan_discriminator(shape, width=24):
     """A small DCGAN discriminator, built: pictures -> logits (batch, 1).
 
-    Three convolutions with stride 2 and leaky ReLU, with batch normalisation after all but the first, on
-    which the paper advises against it (arXiv:1511.06434, section 3). The last convolution has 4 width
-    channels. Arguments as for `dcgan_generator`.
+    Convolutions with stride 2 and leaky ReLU, three for pictures of up to 32 x 32 and one more for each
+    doubling, with batch normalisation after all but the first, on which the paper advises against it
+    (arXiv:1511.06434, section 3). The first has `width` channels, each further one twice as many. Arguments
+    as for `dcgan_generator`.
     """
     width = _checks.positive_int("width", width)
     net = keras.Sequential([keras.Input(_picture(shape))])
-    for i in range(3):
+    for i in range(doublings(shape) + 1):
         net.add(layers.Conv2D(width * 2**i, 4, 2, "same", **LAST, use_bias=i == 0))
         if i > 0:
             net.add(layers.BatchNormalization())
         net.add(layers.LeakyReLU(0.2))
+    net.add(layers.Flatten())
+    net.add(layers.Dense(1))
+    return net
+
+
+def plain_discriminator(shape, width=32):
+    """A discriminator without normalisation, built, for an `R1GAN`: pictures -> logits (batch, 1).
+
+    Convolutions 6 wide with stride 2, one for pictures of up to 32 x 32 and one more for each doubling, then
+    one 8 wide with stride 4; leaky ReLU after each. The first has `width` channels, each further one twice as
+    many. Arguments as for `dcgan_generator`.
+    """
+    width = _checks.positive_int("width", width)
+    net = keras.Sequential([keras.Input(_picture(shape))])
+    n = doublings(shape) - 1
+    for i in range(n):
+        net.add(layers.Conv2D(width * 2**i, 6, 2, "same", **LAST))
+        net.add(layers.LeakyReLU(0.2))
+    net.add(layers.Conv2D(width * 2**n, 8, 4, "same", **LAST))
+    net.add(layers.LeakyReLU(0.2))
     net.add(layers.Flatten())
     net.add(layers.Dense(1))
     return net
@@ -100,6 +135,7 @@ def _picture(shape):
         raise ValueError(f"shape={shape}: want (height, width, channels)")
     for name, size in zip(("height", "width", "channels"), shape, strict=True):
         _checks.positive_int(f"{name} in shape", size)
-    if shape[0] % 4 or shape[1] % 4:
-        raise ValueError(f"shape={shape}: want height and width that are multiples of 4")
+    step = 2 ** doublings(shape)
+    if shape[0] % step or shape[1] % step:
+        raise ValueError(f"shape={shape}: want height and width that are multiples of {step}")
     return shape
