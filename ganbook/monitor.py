@@ -59,9 +59,7 @@ class Monitor(keras.callbacks.Callback):
         if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
             raise ValueError(f"folder={folder!r}: want the path of a folder, one for each run")
         if (held_out is None) != (features is None) or not (features is None or callable(features)):
-            raise ValueError(
-                f"features={features!r}: want a function of pictures beside held_out, or neither"
-            )
+            raise ValueError(f"features={features!r}: want a function of pictures with held_out, or none")
         self.every = _checks.positive_int("every", every)
         self.side = _checks.int_from_to("side", side, 1, 100)
         self.seed = book_seed() if seed is None else _checks.int_from_to("seed", seed, 0, 2**32 - 1)
@@ -85,7 +83,6 @@ class Monitor(keras.callbacks.Callback):
         shape = self._samples(self.side**2).shape[1:]
         if len(shape) != 3 or shape[-1] not in (1, 3):
             raise ValueError(f"G makes examples of shape {shape}: want pictures (height, width, 1 or 3)")
-        self.best = None  # until it is known which epoch comes first
         if self.features:
             _checks.fits("held_out", self.held_out.shape[1:], shape)
             self.of_data = self._read(self.held_out) if self.of_data is None else self.of_data
@@ -94,11 +91,11 @@ class Monitor(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_begin(self, epoch, logs=None):
-        if not self.features or self.best is not None:
+        if not self.features:
             return
         self.best = math.inf
         files = [self.folder / name for name in ("best.json", "best.keras") if (self.folder / name).is_file()]
-        if epoch and len(files) == 2 and (known := json.loads(files[0].read_text()))["epoch"] <= epoch:
+        if len(files) == 2 and (known := json.loads(files[0].read_text()))["epoch"] <= epoch:
             self.best = known["kid"]
         else:  # of another run, or of epochs that are taken again
             for file in files:
@@ -117,7 +114,7 @@ class Monitor(keras.callbacks.Callback):
             kid = metrics.kernel_distance(self.of_data, self._read(self._samples(len(self.of_data))))
             logs["kid"] = kid
             if kid < self.best:
-                self.best, found = kid, json.dumps({"epoch": epoch + 1, "kid": kid})
+                found = json.dumps({"epoch": epoch + 1, "kid": kid})
                 # Killed between the two, a run comes to this epoch again.
                 self._write("best.keras", lambda path: keras.saving.save_model(self.model.generator, path))
                 self._write("best.json", lambda path: path.write_text(found))

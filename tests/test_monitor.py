@@ -376,10 +376,10 @@ class TestRefused:
             ({"folder": ""}, "folder='': want the path of a folder"),
             (
                 {"held_out": HELD_OUT},
-                "features=None: want a function of pictures beside held_out, or neither",
+                "features=None: want a function of pictures with held_out, or none",
             ),
-            ({"features": features}, "want a function of pictures beside held_out, or neither"),
-            ({"held_out": HELD_OUT, "features": 3}, "features=3: want a function of pictures beside"),
+            ({"features": features}, "want a function of pictures with held_out, or none"),
+            ({"held_out": HELD_OUT, "features": 3}, "features=3: want a function of pictures with"),
             (
                 {"held_out": HELD_OUT * 255, "features": features},
                 "held_out has values from .* want floats in",
