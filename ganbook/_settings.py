@@ -22,7 +22,8 @@ class Settings:
     def __init__(self, gan):
         layers = gan._flatten_layers()
         self.values = [
-            (gan.d_steps, gan.run_eagerly, gan.jit_compile, type(gan)),
+            (gan.run_eagerly, gan.jit_compile, type(gan)),
+            [(name, _value(getattr(gan, name), 0)) for name in _properties(type(gan))],
             *(layer.trainable for layer in layers),
             *(_of(owner, _DEPTH) for owner in layers),
             *(_of(optimizer, 1) for optimizer in gan.optimizer.both),
@@ -31,6 +32,13 @@ class Settings:
 
     def __eq__(self, other):
         return isinstance(other, Settings) and self.values == other.values
+
+
+def _properties(kind):
+    """Those that can be set, whose values lie under names with an underscore: `d_steps`, `gamma`."""
+    own = [cls for cls in kind.__mro__ if cls.__module__.split(".")[0] not in ("keras", "tensorflow")]
+    found = {name for cls in own for name, it in vars(cls).items() if isinstance(it, property) and it.fset}
+    return sorted(found - _KERAS)
 
 
 def _of(owner, depth):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganbook import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp
+from ganbook import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp, plain_discriminator
 
 
 def test_mlp_is_the_matrix_products_written_out():
@@ -120,3 +120,47 @@ def test_pictures_have_their_channels_last_whatever_keras_is_set_to():
         keras.config.set_image_data_format("channels_last")
     assert found[0].output_shape == (None, 8, 8, 2)
     assert [net.count_params() for net in found] == usual
+
+
+@pytest.mark.parametrize(
+    ("size", "first"), [(16, 4), (28, 7), (32, 8), (48, 6), (64, 8), (128, 8), (256, 8), (36, 9 / 2)]
+)
+def test_each_doubling_above_32_is_one_block_more_in_each_network(size, first):
+    """The first maps are 8 x 8 or less, the last ones too, and channels double from block to block."""
+    shape = (size, size, 3)
+    if first != int(first):
+        with pytest.raises(ValueError, match="multiples of 8"):
+            dcgan_generator(4, shape)
+        return
+    n = int(np.log2(size / first))
+    maps = [
+        layer.output.shape[1:] for layer in dcgan_generator(4, shape, width=2).layers if "conv" in layer.name
+    ]
+    assert [m[0] for m in maps] == [first * 2 ** (i + 1) for i in range(n)]
+    assert [m[-1] for m in maps] == [2 * 2**i for i in reversed(range(n - 1))] + [3]
+    maps = [
+        layer.output.shape[1:] for layer in plain_discriminator(shape, width=2).layers if "conv" in layer.name
+    ]
+    assert [m[-1] for m in maps] == [2 * 2**i for i in range(n)]
+    assert [m[0] for m in maps] == [size // 2 ** (i + 1) for i in range(n - 1)] + [-(-size // 2 ** (n + 1))]
+    maps = [
+        layer.output.shape[1:] for layer in dcgan_discriminator(shape, width=2).layers if "conv" in layer.name
+    ]
+    assert [m[-1] for m in maps] == [2 * 2**i for i in range(n + 1)]
+
+
+def test_the_plain_discriminator_judges_each_picture_on_its_own():
+    net = plain_discriminator((28, 28, 1), width=4)
+    assert not [layer for layer in net.layers if "normalization" in layer.name]
+    x = np.random.default_rng(0).normal(size=(4, 28, 28, 1)).astype("float32")
+    alone = np.concatenate([net(x[i : i + 1], training=True) for i in range(4)])
+    np.testing.assert_allclose(net(x, training=True), alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "network", [plain_discriminator, dcgan_discriminator, lambda s: dcgan_generator(3, s)]
+)
+@pytest.mark.parametrize("shape", [(30, 30, 1), (68, 68, 3), (64, 72, 0), (64, 64), "64"])
+def test_shapes_that_no_network_is_built_for(network, shape):
+    with pytest.raises(ValueError, match="shape"):
+        network(shape)
