@@ -86,12 +86,20 @@ def dcgan(repeats=3, chunks=3, cases=("matmul", "ganbook", "ganbook-bfloat16", "
     return found | {"operations": case("dcgan.py", "operations")[0]}
 
 
-def digit_fid(seeds=(1, 2, 3)):
+def fid(of, seeds):
     found = {"tensorflow": [], "keras-io": [], "ganbook": []}
     for seed in seeds:
         for name, runs in found.items():
-            runs += case("digit_fid.py", name, "--seed", seed)
-    return found | {"held-out": case("digit_fid.py", "held-out")[0]["fid"]}
+            runs += case("fid.py", of, name, "--seed", seed)
+    return found | {"held-out": case("fid.py", of, "held-out")[0]["fid"]}
+
+
+def digit_fid(seeds=(1, 2, 3)):
+    return fid("digits", seeds)
+
+
+def face_fid(seeds=(1, 2, 3)):
+    return fid("faces", seeds)
 
 
 def growth():
@@ -163,6 +171,7 @@ SECTIONS = {
     "levers": levers,
     "dcgan": dcgan,
     "digit_fid": digit_fid,
+    "face_fid": face_fid,
     "growth": growth,
     "import": imports,
     "memory": memory,
@@ -184,7 +193,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of digit_fid")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of both FIDs")
     args = parser.parse_args()
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"unknown sections {sorted(unknown)}: want some of {', '.join(SECTIONS)}")
@@ -198,7 +207,7 @@ def main():
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if args.sections else {}
     for name in args.sections or SECTIONS:
         print(f"{name}, {time.strftime('%H:%M')}", file=sys.stderr, flush=True)
-        found[name] = digit_fid(args.seeds) if name == "digit_fid" else SECTIONS[name]()
+        found[name] = SECTIONS[name](*([args.seeds] if name.endswith("_fid") else []))
         found.setdefault("with", {})[name] = machine() | {"day": time.strftime("%Y-%m-%d")}
         temporary = RESULTS.with_suffix(".tmp")
         temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ TITLES = {
     "levers": "the levers",
     "dcgan": "the DCGAN's step",
     "digit_fid": "digit FID",
+    "face_fid": "face FID",
     "growth": "growing work",
     "import": "the import",
     "memory": "memory",
