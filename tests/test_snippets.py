@@ -423,6 +423,8 @@ CALLS = {
     "dcgan-work": "work((net, net)) == 2 * 2 * 3",
     "dcgan-patches": "np.allclose(patches(normal(2, 28, 28, 1)).mean(-1), 0, atol=1e-5)",
     "dcgan-rhythm": "rhythm(np.ones((2, 8, 8))) == 0",
+    "dcgan-without-norm": "len(without_norm(ganbook.dcgan_discriminator((8, 8, 1))).weights) == 4 + 2",
+    "dcgan-mist": "mist(np.indices((1, 9, 9, 1)).sum(0) * 2 / 255) == pytest.approx(1)",
     "dcgan-length": "length(np.full(3, -2)) == 2",
     "digits-make-generator": "abs(make_generator(x)(np.zeros((1, 64))) - x.mean(0)).numpy().max() < 1e-5",
     "digits-make-discriminator": "make_discriminator(x)(x).shape == (4, 1)",
