@@ -19,10 +19,12 @@ class KerasModel(keras.Model):
         self._run = types.SimpleNamespace(players=None, finite=_step_checks.finite, unseen=False)
 
     def _overrides(self, *names):
-        """Whether one of these methods of `GAN` is another one here: then checks about it do not apply."""
-        return any(
-            name in vars(self) or getattr(type(self), name).__module__ != "ganbook.gan" for name in names
-        )
+        """Whether one of these methods of `GAN` is another one here: then checks about it do not apply.
+
+        To those of the package, such as R1GAN's, they do.
+        """
+        ours = "ganbook.gan", "ganbook.penalties"
+        return any(name in vars(self) or getattr(type(self), name).__module__ not in ours for name in names)
 
     # Two optimizers.
 

@@ -358,6 +358,47 @@ def holds(check, expected=True):
     return use
 
 
+def small_pictures():
+    generator = keras.Sequential([keras.Input((4,)), layers.Dense(192, "tanh"), layers.Reshape((8, 8, 3))])
+    discriminator = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(1)])
+    return generator, discriminator
+
+
+def fitted(*callbacks, kind=ganbook.GAN, **fit):
+    gan = kind(*small_pictures(), 4)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    data = ganbook.batches(np.tanh(normal(64, 8, 8, 3)), batch_size=16)
+    return gan, gan.fit(data, callbacks=[*callbacks], verbose=0, **fit).history
+
+
+def gap_of_d(kind):
+    seen, held_out = normal(5, 8, 8, 3), normal(7, 8, 8, 3, seed=1)
+    gan, history = fitted(kind(seen, held_out), epochs=2)
+    means = [np.array(gan.discriminator(x)).mean() for x in (seen, held_out)]
+    assert history["gap"][-1] == pytest.approx(means[0] - means[1], abs=1e-5)
+
+
+def draws(kind):
+    kept, z = [], normal(3, 4)
+    gan, _ = fitted(kind(z, kept), epochs=2)
+    assert len(kept) == 2
+    np.testing.assert_allclose(kept[-1], gan(z), atol=1e-6)
+
+
+def same_change_for_both(kind):
+    """With a change that leaves nothing of a picture, D cannot tell data from samples."""
+    gan = kind(*small_pictures(), 4)
+    gan.change = lambda x: 0 * x
+    x, z = normal(6, 8, 8, 3), normal(6, 4)
+    assert float(gan.d_loss(ops.convert_to_tensor(x), z)) == pytest.approx(np.log(2), abs=1e-6)
+    assert np.ptp(gan.D(x, training=False)) > 0.1
+
+
+def cuts(kind):
+    with pytest.raises(KeyboardInterrupt):
+        fitted(kind(), epochs=1000)
+
+
 CLASSES = {
     "balance-restrained": restrained,
     "batch-norm-joint": one_ruler,
@@ -379,6 +420,10 @@ CLASSES = {
     "museum-oneminibatch": one_ruler,
     "museum-published": critic,
     "museum-uniformnoise": cube(1.0),
+    "own-pictures-augmented": same_change_for_both,
+    "own-pictures-draw": draws,
+    "own-pictures-gap": gap_of_d,
+    "own-pictures-powercut": cuts,
 }
 
 
@@ -459,6 +504,17 @@ CALLS = {
     "museum-cost": "cost(1, 0) == pytest.approx(np.log(2))",
     "museum-norm-each": "keras.Sequential(norm_each())(np.ones((5, 4, 3))).shape == (5, 4, 3)",
     "museum-small-gan": "small_gan()(np.ones((5, 8))).shape == (5, 2)",
+    "own-pictures-sizes": "sizes(ganbook.plain_discriminator((16, 16, 3), 2)) == (8, 2)",
+    "own-pictures-networks": "networks(16)[0](np.ones((2, 32))).shape == (2, 16, 16, 3)",
+    "own-pictures-make": "make(16, width=2)(np.ones((2, 32))).shape == (2, 16, 16, 3)",
+    "own-pictures-work": "work(ganbook.plain_discriminator((8, 8, 1), 2)) == 16 * 36 * 2 + 64 * 2 * 4",
+    "own-pictures-thumbnails": "abs(thumbnails(REAL.reshape(2, 5, 5, 1), 1)[1] - REAL[25:].mean()) < 1e-5",
+    "own-pictures-small": "small()(np.ones((2, 16))).shape == (2, 16, 16, 3)",
+    "own-pictures-judged": "judged(-np.ones((2, 16, 16, 3))).shape == (2, 64)",
+    "own-pictures-upside-down": "np.allclose(upside_down(x[..., None, None], 1.0), x[:, ::-1, None, None])",
+    "own-pictures-rise": "rise({'kid': [4, 2, 3, 3, 3]}) == 1.5",
+    "own-pictures-from-normal": "np.std(from_normal(ganbook.GAN(*small_pictures(), 4)).weights[0]) < 0.03",
+    "own-pictures-complaint": "complaint(255 * np.ones((20, 16, 16, 3))) != ''",
 }
 
 
