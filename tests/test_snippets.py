@@ -388,6 +388,7 @@ def draws(kind):
 def same_change_for_both(kind):
     """With a change that leaves nothing of a picture, D cannot tell data from samples."""
     gan = kind(*small_pictures(), 4)
+    gan.compile(keras.optimizers.SGD(), keras.optimizers.SGD())
     gan.change = lambda x: 0 * x
     x, z = normal(6, 8, 8, 3), normal(6, 4)
     assert float(gan.d_loss(ops.convert_to_tensor(x), z)) == pytest.approx(np.log(2), abs=1e-6)
