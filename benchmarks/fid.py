@@ -183,10 +183,8 @@ def train(recipe, x, marks, seed, look):
     look(gan, marks[-1], len(fit.epoch) * several)
 
 
-RECIPES = {
-    "digits": {"tensorflow": tensorflow_tutorial, "keras-io": keras_io, "ganbook": our_digits},
-    "faces": {"tensorflow": tensorflow_tutorial, "keras-io": keras_io, "ganbook": our_faces},
-}
+TUTORIALS = {"tensorflow": tensorflow_tutorial, "keras-io": keras_io}
+RECIPES = {"digits": TUTORIALS | {"ganbook": our_digits}, "faces": TUTORIALS | {"ganbook": our_faces}}
 
 
 def pictures(of):

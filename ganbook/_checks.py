@@ -1,6 +1,8 @@
 """Checks of arguments: each raises ValueError with the argument, its value and what is wanted."""
 
 import numbers
+import os
+import pathlib
 import reprlib
 
 import numpy as np
@@ -35,6 +37,13 @@ def is_real(value):
     ):  # bfloat16, of which Python knows nothing
         return True
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def new_folder(name, value):
+    """The path of a folder that a run of its own writes to, there or not."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError(f"{name}={value!r}: want the path of a folder, one for each run")
+    return pathlib.Path(value)
 
 
 def random_seed(value):

@@ -23,8 +23,10 @@ class KerasModel(keras.Model):
 
         To those of the package, such as R1GAN's, they do.
         """
-        ours = "ganbook.gan", "ganbook.penalties"
-        return any(name in vars(self) or getattr(type(self), name).__module__ not in ours for name in names)
+        return any(
+            name in vars(self) or getattr(type(self), name).__module__.split(".")[0] != "ganbook"
+            for name in names
+        )
 
     # Two optimizers.
 

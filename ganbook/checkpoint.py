@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import os
-import pathlib
 import sys
 import warnings
 
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganbook import _resume
+from ganbook import _checks, _resume
 
 ENDING = ".weights.h5"
 
@@ -53,9 +52,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, folder):
         super().__init__()
-        if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-            raise ValueError(f"folder={folder!r}: want the path of a folder, one for each run")
-        self.folder = pathlib.Path(folder)
+        self.folder = _checks.new_folder("folder", folder)
 
     def resume(self, gan, dataset, steps_per_epoch=None, callbacks=()):
         """What is left to do: (the dataset of an epoch, the epoch to begin with).

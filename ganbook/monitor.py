@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import pathlib
 import tempfile
 
 import keras
@@ -56,8 +55,7 @@ class Monitor(keras.callbacks.Callback):
 
     def __init__(self, folder, held_out=None, features=None, c=None, every=1, side=5, seed=None):
         super().__init__()
-        if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-            raise ValueError(f"folder={folder!r}: want the path of a folder, one for each run")
+        self.folder = _checks.new_folder("folder", folder)
         if (held_out is None) != (features is None) or not (features is None or callable(features)):
             raise ValueError(f"features={features!r}: want a function of pictures with held_out, or none")
         self.every = _checks.positive_int("every", every)
@@ -68,7 +66,7 @@ class Monitor(keras.callbacks.Callback):
         n, least = self.side**2, 2 if c is None else max(2, self.side**2)
         if held_out is not None and (n := len(held_out)) < least:
             raise ValueError(f"held_out has {n} pictures: want at least {least}")
-        self.folder, self.held_out, self.features = pathlib.Path(folder), held_out, features
+        self.held_out, self.features = held_out, features
         self.c, self.of_data = c if c is None else pipeline._conditions(c, n), None
 
     def on_train_begin(self, logs=None):
