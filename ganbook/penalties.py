@@ -41,7 +41,7 @@ class R1GAN(GAN):
         gamma: a number of at least 0. What is right depends on the pictures' size and contrast: a larger one
             makes D smoother and slower. J_D has the factor 1/2 here, where most code has none: a
             gamma from elsewhere is halved.
-        The others are those of `GAN`.
+        kwargs: d_steps, seed and name of `GAN`, whose first three arguments come before gamma.
     """
 
     def __init__(self, generator, discriminator, latent_dim, gamma=4.0, **kwargs):
