@@ -28,9 +28,11 @@ from ganbook.metrics import (
     frechet_distance,
     high_quality_share,
     kernel_distance,
+    mode_counts,
     modes_covered,
     nearest_neighbour_accuracy,
     precision_recall,
+    unevenness,
 )
 from ganbook.monitor import Monitor
 from ganbook.networks import (
@@ -87,6 +89,7 @@ __all__ = [
     "metrics",
     "mixture_1d",
     "mlp",
+    "mode_counts",
     "modes_covered",
     "nearest_neighbour_accuracy",
     "networks",
@@ -98,4 +101,5 @@ __all__ = [
     "r1",
     "ring",
     "seed",
+    "unevenness",
 ]

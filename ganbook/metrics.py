@@ -48,6 +48,34 @@ def modes_covered(samples, mixture, radius=3.0, min_samples=1):
     return int((counts >= min_samples).sum())
 
 
+def mode_counts(samples, mixture):
+    """How many samples are nearest to each mode, by its standard deviations, near or far: ints, (n_modes,).
+
+    Arguments as for `high_quality_share`.
+    """
+    nearest, _ = _nearest_mode(samples, mixture, 1.0)
+    return np.bincount(nearest, minlength=len(mixture.centers))
+
+
+def unevenness(counts):
+    """The Kullback-Leibler divergence of shares from equal ones, in nats: 0 if even, log(n) if one has all.
+
+    Of counts by mode or class it is the "reverse KL" of Lin et al. 2018 (PacGAN, arXiv:1712.04086) where
+    all are equally frequent in the data. Noise that goes everywhere is even too: ask for quality beside it.
+
+    Args:
+        counts: (n,) numbers of at least 0, such as `mode_counts(samples, ring)` or
+            `np.bincount(digit_labels(pictures), minlength=10)`.
+    """
+    counts = _checks.array("counts", counts)
+    fit = counts.ndim == 1 and counts.dtype.kind in "iuf" and (np.isfinite(counts) & (counts >= 0)).all()
+    if not fit or not counts.any():
+        raise ValueError(f"counts={counts}: want a row of numbers of at least 0, not all of them 0")
+    shares = counts / counts.sum(dtype="float64")
+    seen = shares[shares > 0]
+    return float(np.sum(seen * np.log(seen * len(shares))))
+
+
 def frechet_distance(a, b):
     """The Frechet distance between Gaussians fitted to two sets of features: FID on these features.
 

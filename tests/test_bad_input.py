@@ -46,6 +46,7 @@ from ganbook import (
     kernel_distance,
     mixture_1d,
     mlp,
+    mode_counts,
     modes_covered,
     nearest_neighbour_accuracy,
     pictures,
@@ -53,6 +54,7 @@ from ganbook import (
     precision_recall,
     ring,
     seed,
+    unevenness,
 )
 from ganbook.divergences import by_counts, js, kl, optimal_discriminator
 
@@ -503,6 +505,13 @@ ROWS = [
     ("norm-epsilon-negative", lambda t: ReferenceBatchNorm(4, -1e-3), "epsilon=-0.001: want a finite number"),
     ("norm-epsilon-string", lambda t: VirtualBatchNorm(4, "1e-3"), "epsilon='1e-3': want a finite number"),
     # Metrics.
+    ("counts-mixture", lambda t: mode_counts(X, "ring"), "mixture=str: want a ganbook.Mixture"),
+    ("uneven-table", lambda t: unevenness(np.ones((2, 2))), "want a row of numbers of at least 0"),
+    ("uneven-negative", lambda t: unevenness([3, -1]), "want a row of numbers of at least 0"),
+    ("uneven-nan", lambda t: unevenness([3, np.nan]), "want a row"),
+    ("uneven-nothing", lambda t: unevenness([0, 0]), "not all of them 0"),
+    ("uneven-none", lambda t: unevenness([]), "not all of them 0"),
+    ("uneven-text", lambda t: unevenness(["3", "1"]), "want a row"),
     ("modes-mixture", lambda t: modes_covered(X, "ring"), "mixture=str: want a ganbook.Mixture"),
     ("modes-centers", lambda t: high_quality_share(X, ring().centers), "mixture=ndarray: want"),
     ("modes-radius-string", lambda t: modes_covered(X, ring(), "3"), "radius='3': want a finite number"),

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import linalg
+from scipy import linalg, stats
 
 from ganbook import (
     GAN,
@@ -14,10 +14,12 @@ from ganbook import (
     high_quality_share,
     kernel_distance,
     mlp,
+    mode_counts,
     modes_covered,
     nearest_neighbour_accuracy,
     precision_recall,
     ring,
+    unevenness,
 )
 
 
@@ -41,6 +43,32 @@ def test_against_brute_force(mixture, seed):
             expected = brute_force(samples, mixture, radius, least)
             assert modes_covered(samples, mixture, radius, least) == expected[0]
             assert high_quality_share(samples, mixture, radius) == pytest.approx(expected[1])
+
+
+def test_counts_by_mode_by_loops_over_samples_near_and_far():
+    mixture = Mixture([[0, 0], [1, 0], [9, 9]], [0.1, 0.5, 1.0])
+    samples = np.random.default_rng(0).uniform(-3, 3, (200, 2)).astype("float32")
+    expected = [0, 0, 0]
+    for x in samples:
+        away = [np.hypot(*(x - m)) / s for m, s in zip(mixture.centers, mixture.stds, strict=True)]
+        expected[away.index(min(away))] += 1
+    assert mode_counts(samples, mixture).tolist() == expected
+    assert min(expected) < 200 == sum(expected)
+
+
+@pytest.mark.parametrize(
+    "counts", [[3, 1, 4, 1, 5], [2, 0, 7], [0, 5], [0.25, 0.5, 0.25], [9], np.arange(1000)]
+)
+def test_unevenness_is_the_divergence_from_equal_shares(counts):
+    shares = np.array(counts) / np.sum(counts)
+    equal = np.full(len(counts), 1 / len(counts))
+    assert unevenness(counts) == pytest.approx(stats.entropy(shares, equal), abs=1e-12)
+
+
+def test_unevenness_at_both_ends():
+    assert unevenness(np.full(8, 2**31)) == 0
+    assert unevenness(np.eye(8, dtype=int)[3]) == pytest.approx(np.log(8))
+    assert unevenness([1, 1, 0, 0]) == pytest.approx(np.log(2))
 
 
 def test_the_data_itself_covers_every_mode_and_has_the_share_in_the_docstring():
