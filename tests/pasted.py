@@ -1,0 +1,56 @@
+"""Snippets of the chapters as pasted, and what the tests that use them share."""
+
+import keras
+import numpy as np
+from chapters import chapters
+from copyable import of_chapter
+from keras import layers
+
+from ganbook import mlp
+
+FOUND = {s.anchor.removeprefix("snippet-"): s for path in chapters() for s in of_chapter(path)[0]}
+
+
+def pasted(name):
+    """What the snippet defines under its own name, in a module of nothing else."""
+    fresh = {"__name__": "pasted"}
+    exec(compile(FOUND[name].text, name, "exec"), fresh)
+    return fresh[FOUND[name].piece.name]
+
+
+def classes_of(*parts):
+    """The names of all classes of these parts of the book."""
+    return {n for n, s in FOUND.items() if s.piece.kind == "class" and s.chapter.split("/")[0] in parts}
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def with_batch_norm(n_in, n_out):
+    """Batch norm first: what it sees of its minibatch shows in the output."""
+    return keras.Sequential([keras.Input((n_in,)), layers.BatchNormalization(), layers.Dense(n_out)])
+
+
+def one_step(kind, generator=None, discriminator=None, shape=(2,), loss=None):
+    """A GAN of the class after one step on toy data, in which both players have moved."""
+    gan = kind(generator or mlp(4, (8,), 2), discriminator or mlp(2, (8,), 1), 4)
+    gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), loss)
+    players = gan.discriminator, gan.generator
+    before = [[w.numpy() for w in player.trainable_weights] for player in players]
+    history = gan.fit(normal(16, *shape), batch_size=16, verbose=0).history
+    assert np.isfinite([history["d_loss"], history["g_loss"]]).all()
+    for player, then in zip(players, before, strict=True):
+        moves = [np.abs(w - old).max() for w, old in zip(player.trainable_weights, then, strict=True)]
+        assert max(moves) > 0
+    return gan
+
+
+REAL, FAKE = 3 * normal(50, 1), 3 * normal(50, 1, seed=1)
+
+
+def holds(check, expected=True):
+    def use(kind):
+        assert check(kind) == expected
+
+    return use
