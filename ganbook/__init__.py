@@ -22,7 +22,7 @@ from ganbook.densities import Mixture, grid, mixture_1d, ring
 from ganbook.folder import pictures
 from ganbook.gan import GAN
 from ganbook.layers import AddReference, DropReference, ReferenceBatchNorm, VirtualBatchNorm
-from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating
+from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating, Wasserstein
 from ganbook.many import ManyAdam, ManyDense, many_mlp
 from ganbook.metrics import (
     frechet_distance,
@@ -63,6 +63,7 @@ __all__ = [
     "NonSaturating",
     "ReferenceBatchNorm",
     "VirtualBatchNorm",
+    "Wasserstein",
     "batches",
     "cartoons",
     "cifar10",

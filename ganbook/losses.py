@@ -80,3 +80,27 @@ class MaximumLikelihood(Minimax):
         a = ops.cast(fake, "float32")
         below = ops.minimum(a, _SATURATED)
         return -0.5 * ops.mean(ops.exp(below) * (1.0 + a - below))
+
+
+@keras.saving.register_keras_serializable("ganbook")
+class Wasserstein:
+    """The costs of a critic f, linear in its outputs (Arjovsky et al. 2017, arXiv:1701.07875).
+
+    If the slope of f is at most 1, -J_D is at most the earth mover's distance of data and samples, and equal
+    to it for the best f. The slope has to be bounded elsewhere: by a penalty, or by the weights.
+    """
+
+    def d_loss(self, real, fake):
+        """J_D = E f(G(z)) - E f(x): a scalar of either sign, 0 where f tells nothing apart."""
+        return ops.mean(ops.cast(fake, "float32")) - ops.mean(ops.cast(real, "float32"))
+
+    def g_loss(self, fake):
+        """J_G = -E f(G(z)). Its level says nothing: f is free to add a constant."""
+        return -ops.mean(ops.cast(fake, "float32"))
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

@@ -4,12 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import wasserstein_distance
 
-from ganbook import MaximumLikelihood, Minimax, NonSaturating
+from ganbook import MaximumLikelihood, Minimax, NonSaturating, Wasserstein
 
 rng = np.random.default_rng(0)
 REAL, FAKE = rng.normal(0, 3, (2, 64, 1)).astype("float32")
-ALL = [Minimax(), NonSaturating(), MaximumLikelihood(), Minimax(0.9), NonSaturating(0.9)]
+ALL = [Minimax(), NonSaturating(), MaximumLikelihood(), Minimax(0.9), NonSaturating(0.9), Wasserstein()]
 
 
 def cross_entropy(label, logits):
@@ -84,6 +85,17 @@ def test_maximum_likelihood_keeps_falling_beyond_saturation():
     np.testing.assert_allclose(values[3], -0.5 * np.exp(17) * (1 + 100 - 17), rtol=1e-5)
 
 
+def test_a_critic_of_slope_1_proves_the_earth_movers_distance_and_no_more():
+    """Where data lie right of samples f(x) = x is the best critic; any other of slope at most 1 says less."""
+    data, samples = np.abs(REAL[:, 0]), -np.abs(FAKE[:, 0])
+    exact = wasserstein_distance(data, samples)
+    for critic, equal in ((lambda x: x, True), (np.sin, False), (np.abs, False), (lambda x: x + 7, True)):
+        proved = -float(Wasserstein().d_loss(critic(data), critic(samples)))
+        assert (proved == pytest.approx(exact, rel=1e-5)) == equal
+        assert proved <= exact * (1 + 1e-5)
+    assert float(Wasserstein().g_loss(FAKE + 7)) == pytest.approx(-FAKE.mean() - 7, rel=1e-5)
+
+
 @pytest.mark.parametrize("label", [1.1, 0.0, -0.9, float("nan"), True])
 def test_a_label_outside_0_1_is_refused(label):
     with pytest.raises(ValueError, match=r"real_label=.*\(0, 1\]"):
@@ -94,4 +106,4 @@ def test_a_label_outside_0_1_is_refused(label):
 def test_config_round_trip(loss):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert type(again) is type(loss)
-    assert again.real_label == loss.real_label
+    assert again.get_config() == loss.get_config()
