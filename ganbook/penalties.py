@@ -39,8 +39,8 @@ class R1GAN(GAN):
 
     Args:
         gamma: a number of at least 0. What is right depends on the pictures' size and contrast: a larger one
-            makes D smoother and slower. J_D has the factor 1/2 here, where most code has none: a
-            gamma from elsewhere is halved.
+            makes D smoother and slower. J_D has the factor 1/2 here: the paper's gamma is halved. Code
+            without the 1/2 of the penalty, as the authors' with its `reg_param`, has the number for here.
         kwargs: d_steps, seed and name of `GAN`, whose first three arguments come before gamma.
     """
 
