@@ -15,7 +15,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --no-ann
 export TF_CPP_MIN_LOG_LEVEL := 3
 export KERAS_BACKEND := tensorflow
 
-.PHONY: help book test lint check seed-check colab-check measure robust mutants bench bench-quick run serve clean lock address
+.PHONY: help book test lint check seed-check colab-check measure robust grid mutants bench bench-quick run serve clean lock address
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -53,6 +53,9 @@ measure: $(READY)  ## record what the claims measure: the book's seed, or make m
 
 robust: $(READY) $(COLAB)/installed  ## every claim for fresh seeds, make robust SEEDS=10, and under other settings
 	$(BIN)/python tools/measure.py 0 --fresh $(or $(SEEDS),10) --settings
+
+grid: $(READY)  ## record the experiment that is too long for its chapter, an hour: make grid NB=...
+	$(BIN)/python tools/grid.py $(NB)
 
 mutants: $(READY)  ## how many small faults the tests find: hours for all, or make mutants MODULES=gan
 	$(BIN)/python tools/mutants.py $(MODULES)

@@ -17,13 +17,16 @@ from ganbook.cartoons import faces
 from ganbook.checkpoint import Checkpoint
 from ganbook.claims import ClaimError, claim, seed
 from ganbook.classifiers import digit_features, digit_labels, face_factors, face_features
-from ganbook.data import cifar10, digits
+from ganbook.data import cifar10, digits, svhn
 from ganbook.densities import Mixture, grid, mixture_1d, ring
+from ganbook.feature_matching import FeatureMatching
 from ganbook.folder import pictures
 from ganbook.gan import GAN
+from ganbook.labels import few_labels, match_classes
 from ganbook.layers import AddReference, DropReference, ReferenceBatchNorm, VirtualBatchNorm
 from ganbook.losses import MaximumLikelihood, Minimax, NonSaturating, Wasserstein
 from ganbook.many import ManyAdam, ManyDense, many_mlp
+from ganbook.measured import Recorded, recorded
 from ganbook.metrics import (
     frechet_distance,
     high_quality_share,
@@ -40,6 +43,7 @@ from ganbook.networks import (
     dcgan_discriminator,
     dcgan_generator,
     mlp,
+    noisy_classifier,
     plain_discriminator,
 )
 from ganbook.penalties import R1GAN, r1
@@ -54,6 +58,7 @@ __all__ = [
     "Checkpoint",
     "ClaimError",
     "DropReference",
+    "FeatureMatching",
     "ManyAdam",
     "ManyDense",
     "MaximumLikelihood",
@@ -61,6 +66,7 @@ __all__ = [
     "Mixture",
     "Monitor",
     "NonSaturating",
+    "Recorded",
     "ReferenceBatchNorm",
     "VirtualBatchNorm",
     "Wasserstein",
@@ -79,6 +85,7 @@ __all__ = [
     "face_factors",
     "face_features",
     "faces",
+    "few_labels",
     "frechet_distance",
     "grid",
     "high_quality_share",
@@ -87,6 +94,7 @@ __all__ = [
     "losses",
     "many",
     "many_mlp",
+    "match_classes",
     "metrics",
     "mixture_1d",
     "mlp",
@@ -94,13 +102,16 @@ __all__ = [
     "modes_covered",
     "nearest_neighbour_accuracy",
     "networks",
+    "noisy_classifier",
     "penalties",
     "pictures",
     "plain_discriminator",
     "plots",
     "precision_recall",
     "r1",
+    "recorded",
     "ring",
     "seed",
+    "svhn",
     "unevenness",
 ]

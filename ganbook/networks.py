@@ -129,6 +129,37 @@ def coarse_discriminator(shape, width=32):
     return net
 
 
+def noisy_classifier(shape, hidden, n_classes, noise=(0.3, 0.5)):
+    """A dense classifier that sees through noise, built: pictures -> logits (batch, n_classes).
+
+    Noise on the pixels and behind every hidden layer, in training alone, as in the discriminator of digits of
+    Salimans et al. 2016 (arXiv:1606.03498, section 6.1 and its code), whose weights are normalised besides.
+
+    Args:
+        shape: of a picture, such as (28, 28, 1).
+        hidden: the widths of the dense layers, ReLU, at least one; theirs are 1000, 500, 250, 250, 250.
+        noise: standard deviations of the Gaussian noise, on the pixels and on the hidden layers.
+
+    Returns:
+        keras.Sequential
+    """
+    n_classes = _checks.positive_int("n_classes", n_classes)
+    shape = _checks.sequence("shape", shape, "that of a picture, such as (28, 28, 1)")
+    hidden = _checks.sequence("hidden", hidden, "the widths of the hidden layers, such as (500, 250)")
+    noise = _checks.sequence("noise", noise, "two standard deviations, such as (0.3, 0.5)")
+    if len(noise) != 2 or not all(_checks.is_real(std) and 0 <= std < math.inf for std in noise):
+        raise ValueError(f"noise={noise}: want two standard deviations of at least 0, such as (0.3, 0.5)")
+    if not hidden:
+        raise ValueError("hidden=(): want at least one width")
+    net = keras.Sequential([keras.Input(shape), layers.Flatten(**LAST), layers.GaussianNoise(noise[0])])
+    for i, width in enumerate(hidden):
+        width = _checks.positive_int(f"hidden[{i}]", width)
+        net.add(layers.Dense(width, "relu", kernel_initializer="he_normal"))
+        net.add(layers.GaussianNoise(noise[1]))
+    net.add(layers.Dense(n_classes))
+    return net
+
+
 def _picture(shape):
     shape = _checks.sequence("shape", shape, "(height, width, channels)")
     if len(shape) != 3:
