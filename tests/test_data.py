@@ -1,4 +1,4 @@
-"""The digits and CIFAR-10: what is in them, and where they come from."""
+"""The digits, SVHN and CIFAR-10: what is in them, and where they come from."""
 
 import errno
 import functools
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from ganbook import cifar10, data, digits
+from ganbook import cifar10, data, digits, svhn
 
 parsed = functools.cache(data._parsed_mnist)  # a text file, for seconds
 
@@ -225,3 +225,47 @@ class TestCifar10:
     def test_bad_range(self):
         with pytest.raises(ValueError, match=r"low=1\.0, high=1\.0: want finite"):
             cifar10(low=1.0)
+
+
+class TestSvhn:
+    @pytest.fixture
+    def images(self, monkeypatch):
+        """Files as their page describes them: pictures along the last axis, and 10 for the digit 0."""
+        from scipy.io import savemat
+
+        images = np.random.default_rng(0).integers(0, 256, (14, 32, 32, 3), dtype="uint8")
+        y = np.r_[1:11, 10, 9, 1, 2].astype("uint8")
+        files = {}
+        for split, rows in (("train", slice(10)), ("test", slice(10, 14))):
+            X = np.zeros((32, 32, 3, len(y[rows])), "uint8")
+            for i, picture in enumerate(images[rows]):
+                X[..., i] = picture
+            files[split] = io.BytesIO()
+            savemat(files[split], {"X": X, "y": y[rows, None]}, do_compression=True)
+
+        def download(caller, url, sha256):
+            return files[{data._SVHN_TRAIN: "train", data._SVHN_TEST: "test"}[url, sha256]].getvalue()
+
+        monkeypatch.setattr(data, "_download", download)
+        return images
+
+    def test_read_and_scaled(self, images):
+        (x, y), (x_test, y_test) = svhn()
+        assert (x.shape, x.dtype, y.dtype) == ((10, 32, 32, 3), np.float32, np.int64)
+        np.testing.assert_allclose(x, images[:10] / 127.5 - 1, atol=1e-6)
+        np.testing.assert_allclose(x_test, images[10:] / 127.5 - 1, atol=1e-6)
+        assert y.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+        assert y_test.tolist() == [0, 9, 1, 2]
+        np.testing.assert_allclose(svhn(low=0.0)[0][0], images[:10] / 255, atol=1e-6)
+
+    def test_without_a_network(self, monkeypatch):
+        def no_network():
+            raise Exception("URL fetch failure: unreachable")
+
+        monkeypatch.setattr(keras.utils, "get_file", no_network)
+        with pytest.raises(ConnectionError, match=r"^svhn\(\) downloads its data.*network"):
+            svhn()
+
+    def test_bad_range(self):
+        with pytest.raises(ValueError, match=r"low=1\.0, high=1\.0: want finite"):
+            svhn(low=1.0)

@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganbook import coarse_discriminator, dcgan_discriminator, dcgan_generator, mlp, plain_discriminator
+from ganbook import (
+    coarse_discriminator,
+    dcgan_discriminator,
+    dcgan_generator,
+    mlp,
+    noisy_classifier,
+    plain_discriminator,
+)
 
 
 def test_mlp_is_the_matrix_products_written_out():
@@ -164,3 +171,45 @@ def test_the_plain_discriminator_judges_each_picture_on_its_own():
 def test_shapes_that_no_network_is_built_for(network, shape):
     with pytest.raises(ValueError, match="shape"):
         network(shape)
+
+
+def test_noisy_classifier_is_noisy_in_training_alone():
+    net = noisy_classifier((4, 5, 2), (30, 20), 7)
+    x = np.random.default_rng(0).normal(size=(6, 4, 5, 2)).astype("float32")
+    w1, b1, w2, b2, w3, b3 = net.get_weights()
+    hidden = np.maximum(np.maximum(x.reshape(6, 40) @ w1 + b1, 0) @ w2 + b2, 0)
+    np.testing.assert_allclose(net(x), hidden @ w3 + b3, rtol=1e-4, atol=1e-5)
+    assert np.abs(net(x, training=True) - net(x, training=True)).min() > 0
+
+
+def test_noise_of_the_noisy_classifier_has_its_deviations():
+    """A net that adds up its input and its one hidden unit's noise: the variances add up too."""
+    net = noisy_classifier((16,), (1,), 1, noise=(0.3, 0.5))
+    for layer, kernel, bias in ((net.layers[2], np.ones((16, 1)), 100.0), (net.layers[4], [[1.0]], 0.0)):
+        layer.kernel.assign(kernel)
+        layer.bias.assign([bias])
+    made = net(np.zeros((20_000, 16), "float32"), training=True).numpy()
+    assert made.std() == pytest.approx(np.sqrt(16 * 0.3**2 + 0.5**2), rel=0.03)
+    silent = noisy_classifier((16,), (3,), 2, noise=(0, 0))
+    x = np.ones((2, 16), "float32")
+    np.testing.assert_array_equal(silent(x, training=True), silent(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shape": 28}, "shape=28: want"),
+        ({"shape": (28, 0, 1)}, r"shape\[1\]=0: want"),
+        ({"hidden": ()}, r"hidden=\(\): want at least one"),
+        ({"hidden": 5}, "hidden=5: want"),
+        ({"hidden": (5, 0)}, r"hidden\[1\]=0: want"),
+        ({"n_classes": 0}, "n_classes=0: want"),
+        ({"noise": 0.3}, "noise=0.3: want"),
+        ({"noise": (0.3,)}, r"noise=\(0.3,\): want two"),
+        ({"noise": (0.3, -1)}, r"noise=\(0.3, -1\): want two"),
+        ({"noise": (float("nan"), 1)}, "want two"),
+    ],
+)
+def test_bad_input_of_the_noisy_classifier(change, message):
+    with pytest.raises(ValueError, match=message):
+        noisy_classifier(**{"shape": (28, 28, 1), "hidden": (5,), "n_classes": 10} | change)
