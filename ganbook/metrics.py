@@ -10,17 +10,16 @@ from ganbook import _checks
 from ganbook.densities import Mixture
 
 
-def _nearest_mode(samples, mixture, radius):
-    """For each sample: the index of the nearest mode, and whether it lies within `radius` stds of it."""
+def _nearest_mode(samples, mixture):
+    """For each sample: the index of the nearest mode, and how many of its standard deviations away it is."""
     from scipy.spatial.distance import cdist
 
     if not isinstance(mixture, Mixture):
         raise ValueError(f"mixture={type(mixture).__name__}: want a ganbook.Mixture, such as ganbook.ring()")
     samples = _checks.floats("samples", samples, shape=(mixture.dim,))
-    radius = _checks.positive_float("radius", radius)
     distance = cdist(samples, mixture.centers) / mixture.stds
     nearest = distance.argmin(axis=1)
-    return nearest, distance[np.arange(len(samples)), nearest] <= radius
+    return nearest, distance[np.arange(len(samples)), nearest]
 
 
 def high_quality_share(samples, mixture, radius=3.0):
@@ -33,7 +32,8 @@ def high_quality_share(samples, mixture, radius=3.0):
         samples: (n, d) finite floats.
         mixture: `ganbook.Mixture` of the same d.
     """
-    return float(_nearest_mode(samples, mixture, radius)[1].mean())
+    radius = _checks.positive_float("radius", radius)
+    return float((_nearest_mode(samples, mixture)[1] <= radius).mean())
 
 
 def modes_covered(samples, mixture, radius=3.0, min_samples=1):
@@ -43,8 +43,9 @@ def modes_covered(samples, mixture, radius=3.0, min_samples=1):
     more. Arguments as for `high_quality_share`.
     """
     min_samples = _checks.positive_int("min_samples", min_samples)
-    nearest, close = _nearest_mode(samples, mixture, radius)
-    counts = np.bincount(nearest[close], minlength=len(mixture.centers))
+    radius = _checks.positive_float("radius", radius)
+    nearest, distance = _nearest_mode(samples, mixture)
+    counts = np.bincount(nearest[distance <= radius], minlength=len(mixture.centers))
     return int((counts >= min_samples).sum())
 
 
@@ -53,7 +54,7 @@ def mode_counts(samples, mixture):
 
     Arguments as for `high_quality_share`.
     """
-    nearest, _ = _nearest_mode(samples, mixture, 1.0)
+    nearest, _ = _nearest_mode(samples, mixture)
     return np.bincount(nearest, minlength=len(mixture.centers))
 
 
