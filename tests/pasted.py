@@ -27,9 +27,10 @@ def true(name, expression, known):
     return eval(expression, known | toys | {FOUND[name].piece.name: pasted(name)})
 
 
-def classes_of(*parts):
-    """The names of all classes of these parts of the book."""
-    return {n for n, s in FOUND.items() if s.piece.kind == "class" and s.chapter.split("/")[0] in parts}
+def classes_of(*places):
+    """The names of all classes of these parts of the book, or chapters such as frontiers/infogan."""
+    classes = {n: s.chapter for n, s in FOUND.items() if s.piece.kind == "class"}
+    return {n for n, chapter in classes.items() if {chapter, chapter.split("/")[0]} & {*places}}
 
 
 def normal(*shape, seed=0):
