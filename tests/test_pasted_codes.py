@@ -288,6 +288,7 @@ def test_pasted_alone_a_class_works(name):
 
 SQUARES = np.eye(4, dtype="float32").reshape(4, 2, 2, 1)
 FOUR = np.arange(1000) % 4
+FIRST = ganbook.digits()[0][0][0]
 FACE_D = ganbook.plain_discriminator((32, 32, 3), 4)
 
 
@@ -333,6 +334,9 @@ CALLS = {
     "infogan-purity": "purity(np.array([0, 0, 0, 1]), np.array([3, 3, 4, 3])) == 3 / 4",
     "infogan-agreement": "agreement(np.arange(40) // 4, (np.arange(40) // 4 + 3) % 10) == 1",
     "infogan-outputs": "outputs(net, np.ones((4, 2), 'float32')).shape == (4, 3)",
+    "infogan-small-digits": "np.isclose(small_digits()[0][0, 5, 5, 0], FIRST[10:12, 10:12].mean(), atol=1e-6)",
+    "infogan-enlarged": "enlarged(np.arange(4.0).reshape(1, 2, 2, 1))[0, :, 0, 0].tolist() == [0, 0, 2, 2]",
+    "infogan-noisy": "noisy(7).output_shape == (None, 7)",
     "infogan-digit-players": "digit_players(10)[1].output_shape == (None, 11)",
     "infogan-shown": "shown(np.array([1.0, 3.0]), '.1f') == '2.0 ± 1.4 (1.0 to 3.0)'",
     "infogan-sharing": "sharing(FACE_D, 6).output_shape == (None, 7)",
