@@ -98,7 +98,7 @@ def svhn(low=-1.0, high=1.0):
     ((x_train, y_train), (x_test, y_test)).
 
     x is (n, 32, 32, 3) float32, 73,257 for training and 26,032 held out; y is (n,) int64 with labels 0-9.
-    Their authors allow other than commercial use.
+    Their authors allow use that is not commercial.
 
     Args:
         low, high: the range of the pixels.

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 from chapters import chapters
-from copyable import of_chapter
+from copyable import defined, of_chapter
 from keras import layers
 
 from ganbook import mlp
@@ -13,9 +13,7 @@ FOUND = {s.anchor.removeprefix("snippet-"): s for path in chapters() for s in of
 
 def pasted(name):
     """What the snippet defines under its own name, in a module of nothing else."""
-    fresh = {"__name__": "pasted"}
-    exec(compile(FOUND[name].text, name, "exec"), fresh)
-    return fresh[FOUND[name].piece.name]
+    return defined(FOUND[name].piece.name, FOUND[name].text)
 
 
 def true(name, expression, known):

@@ -47,14 +47,25 @@ def digest(path):
     code = []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
-            tree = ast.parse(cell.source.replace("    %pip", "    #"))
+            tree = without_words(cell.source.replace("    %pip", "    #"))
             for node in ast.walk(tree):
-                if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-                    node.body = node.body[1:] or [ast.Pass()]
                 if isinstance(node, ast.Call) and ast.unparse(node.func) in ("claim", "ganbook.claim"):
                     node.keywords = []
             code.append(ast.unparse(tree))
-    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:16]
+    return fingerprint("\n".join(code))
+
+
+def without_words(source):
+    """The tree of a source, without comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def fingerprint(code):
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def errors(notebook):

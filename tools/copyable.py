@@ -180,6 +180,13 @@ def analyse(cells, chapter):
     return snippets, left_out
 
 
+def defined(name, text):
+    """What a pasted text defines under this name, in a module of nothing else."""
+    module = {"__name__": "pasted"}
+    exec(compile(text, name, "exec"), module)
+    return module[name]
+
+
 def of_chapter(path):
     notebook = nbformat.read(path, as_version=4)
     cells = [(i, c.source) for i, c in enumerate(notebook.cells) if c.cell_type == "code"]

@@ -9,16 +9,15 @@ anew after each.
 import argparse
 import ast
 import datetime
-import hashlib
 import json
 import multiprocessing
 import os
 import pathlib
 import time
 
-from chapters import ROOT, THREADS
-from copyable import of_chapter
-from records import processor
+from chapters import ROOT, THREADS, fingerprint, without_words
+from copyable import defined, of_chapter
+from records import processor, put
 
 FOLDER = ROOT / "ganbook" / "grids"
 
@@ -31,18 +30,7 @@ def texts(path):
 
 def digest(text):
     """A fingerprint of what a pasted function computes: its code, without comments and docstrings."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
-
-
-def defined(name, text):
-    """The function as pasted, in a module of nothing else."""
-    module = {"__name__": "pasted"}
-    exec(compile(text, name, "exec"), module)
-    return module[name]
+    return fingerprint(ast.unparse(without_words(text)))
 
 
 def record_of(path):
@@ -79,11 +67,7 @@ def write(path, code, cells, order):
     }
     lines = ",\n".join("  " + json.dumps(cell, ensure_ascii=False) for cell in cells)
     text = json.dumps(head, ensure_ascii=False, indent=1)[:-2] + f',\n "cells": [\n{lines}\n ]\n}}\n'
-    target = record_of(path)
-    target.parent.mkdir(exist_ok=True)
-    temporary = target.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    put(record_of(path), text)
 
 
 def main():
@@ -104,18 +88,11 @@ def main():
     os.environ.update(dict.fromkeys(THREADS, "1"))
     end = time.monotonic() + 60 * options.minutes
 
-    def until_the_end():
-        for job in jobs:
-            if time.monotonic() > end:
-                return
-            yield job
-
     with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=20) as pool:
         waiting = []
-        source = until_the_end()
         while True:
-            while len(waiting) < options.jobs and (job := next(source, None)) is not None:
-                waiting.append(pool.apply_async(run, (job,)))
+            while jobs and len(waiting) < options.jobs and time.monotonic() < end:
+                waiting.append(pool.apply_async(run, (jobs.pop(0),)))
             if not waiting:
                 break
             given, measured, seconds = waiting.pop(0).get()

@@ -82,13 +82,17 @@ def keep(job, code, run):
 
 
 def write(path, record):
-    target = record_of(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(".tmp")
     text = json.dumps(record, ensure_ascii=False, indent=1)
     # A claim a line.
     text = re.sub(r"\[\n\s+(.*),\n\s+(.*),\n\s+(.*),\n\s+(true|false)\n\s+\]", r"[\1, \2, \3, \4]", text)
-    temporary.write_text(text + "\n", encoding="utf-8")
+    put(record_of(path), text + "\n")
+
+
+def put(target, text):
+    """Write a file whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(target)
 
 
